@@ -1,0 +1,94 @@
+# Inchworm: `make` lists what can be made.
+#
+# Everything happens in .venv, filled from requirements/constraints.txt with plain pip, which obeys whatever
+# pip configuration the machine has. Two stamps inside .venv say what is installed: .server (to run Inchworm)
+# and .dev (to work on it). They age when pyproject.toml or the constraints change.
+
+VENV        := .venv
+BIN         := $(VENV)/bin
+CONSTRAINTS := requirements/constraints.txt
+PIP         := $(BIN)/python -m pip --disable-pip-version-check install -qq --constraint $(CONSTRAINTS)
+# The interpreter: PYTHON=... if given, else the first of these that is new enough.
+CANDIDATES  := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
+WORKERS     ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format docs api bench lock clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.server ## make .venv with the inchworm command in it
+	@echo "Ready: $(BIN)/inchworm"
+
+demo: $(VENV)/.server ## the whole loop on recorded traffic (ARGS="..." are handed on)
+	@$(BIN)/inchworm demo $(ARGS)
+
+test: $(VENV)/.dev ## every check that CI makes: format, lint, types, layers, tests with coverage
+	@$(MAKE) --no-print-directory lint
+	@echo "== pytest"
+	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term
+
+lint: $(VENV)/.dev ## the static checks alone
+	@echo "== ruff"
+	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted: run 'make format'."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@echo "== mypy"
+	@$(BIN)/python -m mypy src scripts tests $(wildcard benchmarks)
+	@echo "== import-linter"
+	@$(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.dev ## format the code, and mend what ruff can mend safely
+	@$(BIN)/ruff check --quiet --fix . || true
+	@$(BIN)/ruff format .
+
+docs: $(VENV)/.dev ## write the generated parts of docs/ anew from the code
+	@$(BIN)/python -m scripts.docs
+
+api: $(VENV)/.dev ## pin the public API anew (tests/contracts/public_api.toml)
+	@$(BIN)/python -m scripts.public_api
+
+bench: $(VENV)/.dev ## run benchmarks/NAME.py (NAME=..., ARGS="..." are handed on)
+	@test -n "$(NAME)" -a -f "benchmarks/$(NAME).py" || { \
+	  echo "Say which one: make bench NAME=... There are:" >&2; \
+	  for f in benchmarks/*.py; do test ! -f "$$f" || echo "  $$(basename "$$f" .py)" >&2; done; exit 2; }
+	@$(BIN)/python "benchmarks/$(NAME).py" $(ARGS)
+
+lock: $(VENV)/.dev ## resolve the dependencies anew into requirements/constraints.txt
+	@$(PIP) 'pip-tools>=7.5'
+	@CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --upgrade --extra server --extra dev --strip-extras \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	  --output-file $(CONSTRAINTS) pyproject.toml
+	@echo "$(CONSTRAINTS) is written; 'make test' installs from it."
+
+clean: ## remove .venv, caches and reports
+	rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	find src tests scripts -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# ----------------------------------------------------------------------------------------------------------
+
+$(VENV)/.server: pyproject.toml $(CONSTRAINTS)
+	@if ! test -x $(BIN)/python; then \
+	  python=; \
+	  for p in $(CANDIDATES); do \
+	    if "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python="$$p"; break; fi; \
+	  done; \
+	  if test -z "$$python"; then \
+	    echo "Inchworm needs Python 3.11 or newer, and none of these is: $(CANDIDATES)." >&2; \
+	    echo "Install one, or name yours: make setup PYTHON=/path/to/python3.12" >&2; exit 1; \
+	  fi; \
+	  if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+	    echo "$$python cannot make virtual environments (Debian and Ubuntu package that apart)." >&2; \
+	    echo "Run: apt-get install python3-venv" >&2; exit 1; \
+	  fi; \
+	  echo "Making $(VENV) with $$("$$python" --version)"; \
+	  "$$python" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; \
+	fi
+	@echo "Installing Inchworm into $(VENV) (a minute or two the first time)"
+	@$(PIP) --editable '.[server]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.server
+	@echo "Installing the development tools into $(VENV)"
+	@$(PIP) --editable '.[server,dev]'
+	@touch $@
