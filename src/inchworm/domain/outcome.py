@@ -1,0 +1,121 @@
+"""What became of one call, and what it scored. Absence is a type: never NaN, never 0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ok:
+    """The call was answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The configuration failed: its own deadline was missed, or the provider refused what it sent.
+
+    It counts: as 0 on every metric where absence is failure.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errored:
+    """The harness or a judge failed. Retried, counted per arm, never a 0."""
+
+    reason: str
+
+
+Outcome = Ok | Failed | Errored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A value on the metric's own scale, in [0, 1], higher is better."""
+
+    value: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.value <= 1.0:
+            msg = f"a score lies in [0, 1], not {self.value}"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unscored:
+    """No value, and why: no reference, not judged yet, the judge abstained."""
+
+    reason: str
+
+
+Result = Scored | Unscored | Errored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One score of one trace or trial.
+
+    Attributes:
+        metric: name of the metric in the app's registry.
+        result: the value, or why there is none.
+        source: who gave it: ``code:contains_reference/1``, ``judge:helpful@3``, ``human:ana``, ``user``.
+        at: when, seconds since the epoch.
+    """
+
+    metric: str
+    result: Result
+    source: str
+    at: float
+
+
+def encode(value: Outcome | Result) -> dict[str, object]:
+    """The tagged JSON form, pinned by golden vectors: ``{"is": "failed", "reason": "..."}``."""
+    match value:
+        case Ok():
+            return {"is": "ok"}
+        case Failed(reason=reason):
+            return {"is": "failed", "reason": reason}
+        case Errored(reason=reason):
+            return {"is": "errored", "reason": reason}
+        case Scored(value=number):
+            return {"is": "scored", "value": number}
+        case Unscored(reason=reason):
+            return {"is": "unscored", "reason": reason}
+        case _:
+            assert_never(value)
+
+
+def decode_outcome(data: dict[str, object]) -> Outcome:
+    """The inverse of :func:`encode` for outcomes.
+
+    Raises:
+        ValueError: for an unknown tag.
+    """
+    match data:
+        case {"is": "ok"}:
+            return Ok()
+        case {"is": "failed", "reason": str(reason)}:
+            return Failed(reason=reason)
+        case {"is": "errored", "reason": str(reason)}:
+            return Errored(reason=reason)
+    msg = f"not an outcome: {data!r}"
+    raise ValueError(msg)
+
+
+def decode_result(data: dict[str, object]) -> Result:
+    """The inverse of :func:`encode` for results.
+
+    Raises:
+        ValueError: for an unknown tag.
+    """
+    match data:
+        case {"is": "scored", "value": int(number) | float(number)}:
+            return Scored(value=float(number))
+        case {"is": "unscored", "reason": str(reason)}:
+            return Unscored(reason=reason)
+        case {"is": "errored", "reason": str(reason)}:
+            return Errored(reason=reason)
+    msg = f"not a result: {data!r}"
+    raise ValueError(msg)
