@@ -1,0 +1,255 @@
+"""What must be found and what must be left alone, as tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from inchworm.sanitize import Kind, Sanitizer
+
+# Keys are put together here, so that no scanner takes this file for a leak.
+OPENAI = "sk-" + "Zq4nQ8vT2mX6kR1bW9cY3hL7"
+OPENAI_PROJECT = "sk-proj-" + "a8_Kd83LmQx02VbTr71-NcZp46Ws"
+ANTHROPIC = "sk-ant-" + "api03-Qx02VbTr71NcZp46WsYe58"
+AWS = "AKIA" + "J7Q2M5X8RTWZ4N6B"
+GITHUB = "ghp_" + "a9Kd83LmQx02VbTr71NcZp46WsYe58HuJf3G"
+GITHUB_PAT = "github_pat_" + "11ABCDEFG0a9Kd83LmQx02_VbTr71NcZp46WsYe58"
+SLACK = "xoxb-" + "1234567890-abcdefGHIJKL"
+GOOGLE = "AIza" + "SyA1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q"
+STRIPE = "sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc"
+HUGGING = "hf_" + "AbCdEfGhIjKlMnOpQrStUvWxYz012345"
+JWT = "eyJhbGciOiJIUzI1NiJ9" + ".eyJzdWIiOiIxMjM0In0" + ".dBjftJeZ4CVPmB92K27uhbUJU1p1r"
+PEM = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow+/IBAAKCAQEA7\nq2w3==\n-----END RSA " + "PRIVATE KEY-----"
+
+POSITIVE: list[tuple[Kind, str, str]] = [
+    (Kind.EMAIL, "Write to maria.lindqvist@example.com please", "maria.lindqvist@example.com"),
+    (Kind.EMAIL, "My address is ingrid+shop@example.net.", "ingrid+shop@example.net"),
+    (Kind.EMAIL, "<a_b@sub.example.co.uk>", "a_b@sub.example.co.uk"),
+    (Kind.EMAIL, "mailto:x@example.org?subject=hi", "x@example.org"),
+    (Kind.EMAIL, "UPPER@EXAMPLE.COM", "UPPER@EXAMPLE.COM"),
+    (Kind.EMAIL, "j\u00fcrgen@m\u00fcller.de schreibt", "j\u00fcrgen@m\u00fcller.de"),
+    (Kind.EMAIL, "\u6211\u7684\u90ae\u7bb1\u662fli@example.cn\u8c22\u8c22", "li@example.cn"),
+    (Kind.EMAIL, '{"to": "bob@example.com"}', "bob@example.com"),
+    (Kind.EMAIL, r"first line\nmaria@example.com", "maria@example.com"),
+    (Kind.EMAIL, "maria [at] example [dot] com", "maria [at] example [dot] com"),
+    (Kind.EMAIL, "maria(at)example.com", "maria(at)example.com"),
+    (Kind.EMAIL, "a%b-c@example-shop.info,", "a%b-c@example-shop.info"),
+    (Kind.EMAIL, "(tbarker@example.org)", "tbarker@example.org"),
+    (Kind.EMAIL, "it is p.alvarez@example.com!", "p.alvarez@example.com"),
+    (Kind.PHONE, "Ring +44 20 7946 0112 today", "+44 20 7946 0112"),
+    (Kind.PHONE, "+442079460112", "+442079460112"),
+    (Kind.PHONE, "+1 (202) 555-0143", "+1 (202) 555-0143"),
+    (Kind.PHONE, "+41 (0)44 668 18 00", "+41 (0)44 668 18 00"),
+    (Kind.PHONE, "0049 30 23125 014", "0049 30 23125 014"),
+    (Kind.PHONE, "My number: (202) 555-0143.", "(202) 555-0143"),
+    (Kind.PHONE, "202-555-0179", "202-555-0179"),
+    (Kind.PHONE, "202.555.0179", "202.555.0179"),
+    (Kind.PHONE, "1-202-555-0179", "1-202-555-0179"),
+    (Kind.PHONE, "020 7946 0958 after six", "020 7946 0958"),
+    (Kind.PHONE, "030/23125014", "030/23125014"),
+    (Kind.PHONE, "0171-1234567", "0171-1234567"),
+    (Kind.PHONE, "01 99 00 12 34", "01 99 00 12 34"),
+    (Kind.PHONE, "call me at 668 5702", "668 5702"),
+    (Kind.PHONE, "Phone: 9498777106", "9498777106"),
+    (Kind.PHONE, "WhatsApp 699 956 915", "699 956 915"),
+    (Kind.PHONE, "(202) 555-0118 x123", "(202) 555-0118 x123"),
+    (Kind.PHONE, "Telefon 23125 099", "23125 099"),
+    (Kind.PHONE, "I paid 20 euros, +33 1 99 00 12 34 is mine", "+33 1 99 00 12 34"),
+    (Kind.CARD, "card 4111 1111 1111 1111", "4111 1111 1111 1111"),
+    (Kind.CARD, "4111111111111111", "4111111111111111"),
+    (Kind.CARD, "4242-4242-4242-4242.", "4242-4242-4242-4242"),
+    (Kind.CARD, "5555 5555 5555 4444", "5555 5555 5555 4444"),
+    (Kind.CARD, "2223003122003222", "2223003122003222"),
+    (Kind.CARD, "3782 822463 10005", "3782 822463 10005"),
+    (Kind.CARD, "371449635398431", "371449635398431"),
+    (Kind.CARD, "6011111111111117", "6011111111111117"),
+    (Kind.CARD, "3056 930902 5904", "3056 930902 5904"),
+    (Kind.CARD, "3530111333300000", "3530111333300000"),
+    (Kind.CARD, "6200000000000005", "6200000000000005"),
+    (Kind.CARD, "4222222222222", "4222222222222"),
+    (Kind.CARD, "4111.1111.1111.1111", "4111.1111.1111.1111"),
+    (Kind.CARD, "4111\u00a01111\u00a01111\u00a01111", "4111\u00a01111\u00a01111\u00a01111"),
+    (Kind.CARD, "1 4111 1111 1111 1111", "4111 1111 1111 1111"),
+    (Kind.CARD, "4111 1111 1111 1111 12/27", "4111 1111 1111 1111"),
+    (Kind.IBAN, "DE89 3704 0044 0532 0130 00", "DE89 3704 0044 0532 0130 00"),
+    (Kind.IBAN, "DE89370400440532013000", "DE89370400440532013000"),
+    (Kind.IBAN, "my account GB82 WEST 1234 5698 7654 32 and so on", "GB82 WEST 1234 5698 7654 32"),
+    (Kind.IBAN, "FR14 2004 1010 0505 0001 3M02 606, just in case", "FR14 2004 1010 0505 0001 3M02 606"),
+    (Kind.IBAN, "NL91 ABNA 0417 1643 00", "NL91 ABNA 0417 1643 00"),
+    (Kind.IBAN, "ES91 2100 0418 4502 0005 1332.", "ES91 2100 0418 4502 0005 1332"),
+    (Kind.IBAN, "gb82west12345698765432", "gb82west12345698765432"),
+    (Kind.IBAN, "CH93-0076-2011-6238-5295-7", "CH93-0076-2011-6238-5295-7"),
+    (Kind.IBAN, "IBAN:BE68539007547034", "BE68539007547034"),
+    (Kind.IBAN, "AT61 1904 3002 3457 3201", "AT61 1904 3002 3457 3201"),
+    (Kind.IBAN, "PL61109010140000071219812874", "PL61109010140000071219812874"),
+    (Kind.IP, "from 203.0.113.7 today", "203.0.113.7"),
+    (Kind.IP, "It was 198.51.100.61.", "198.51.100.61"),
+    (Kind.IP, "http://192.0.2.146:8080/x", "192.0.2.146"),
+    (Kind.IP, "192.168.001.001", "192.168.001.001"),
+    (Kind.IP, "2001:db8::8a2e:370:7334", "2001:db8::8a2e:370:7334"),
+    (Kind.IP, "[2001:db8::1]:443", "2001:db8::1"),
+    (Kind.IP, "6e40:4041:c617:e898:c11:40d2:c669:2eb4", "6e40:4041:c617:e898:c11:40d2:c669:2eb4"),
+    (Kind.IP, "::ffff:203.0.113.7", "::ffff:203.0.113.7"),
+    (Kind.IP, "10.0.0.0/8", "10.0.0.0"),
+    (Kind.SECRET, f"the key {OPENAI} for your shop", OPENAI),
+    (Kind.SECRET, OPENAI_PROJECT, OPENAI_PROJECT),
+    (Kind.SECRET, f"x-api-key: {ANTHROPIC}", ANTHROPIC),
+    (Kind.SECRET, f"id={AWS};", AWS),
+    (Kind.SECRET, f"git clone with {GITHUB}", GITHUB),
+    (Kind.SECRET, GITHUB_PAT, GITHUB_PAT),
+    (Kind.SECRET, f"'{SLACK}'", SLACK),
+    (Kind.SECRET, f"maps ({GOOGLE})", GOOGLE),
+    (Kind.SECRET, STRIPE, STRIPE),
+    (Kind.SECRET, HUGGING, HUGGING),
+    (Kind.SECRET, f"token {JWT}", JWT),
+    (Kind.SECRET, f"see\n{PEM}\nbye", PEM),
+    (Kind.SECRET, "Authorization: Bearer abcDEF123456ghi", "abcDEF123456ghi"),
+    (Kind.SECRET, "Authorization: Basic dXNlcjpwYXNzd29yZA==", "dXNlcjpwYXNzd29yZA=="),
+    (Kind.SECRET, "postgres://app:hunter2@db.example.com/x", "app:hunter2@db.example.com"),
+    (Kind.SECRET, "My password is blue-Kettle-77, if you need it.", "blue-Kettle-77"),
+    (Kind.SECRET, "My password is Rainy!Tent9.", "Rainy!Tent9"),
+    (Kind.SECRET, "password: sunshine", "sunshine"),
+    (Kind.SECRET, "my password is sunshine", "sunshine"),
+    (Kind.SECRET, "pwd=fern2hill$Moss&x", "fern2hill$Moss&x"),
+    (Kind.SECRET, '{"password": "swordfish"}', "swordfish"),
+    (Kind.SECRET, r"{\"password\": \"swordfish\"}", "swordfish"),
+    (Kind.SECRET, "Mein Passwort lautet Regen77wurm", "Regen77wurm"),
+    (Kind.SECRET, "DB_PASSWORD=kettle", "kettle"),
+    (Kind.SECRET, "api key: 9f8e7d6c5b4a", "9f8e7d6c5b4a"),
+    (Kind.SECRET, "my PIN is 4821", "4821"),
+    (Kind.SECRET, "the password is 'open sesame'", "open"),
+    (Kind.NAME, "Hello, my name is Maria Lindqvist. When?", "Maria Lindqvist"),
+    (Kind.NAME, "my name is maria lindqvist, hello", "maria lindqvist"),
+    (Kind.NAME, "I am Tom Barker, call me", "Tom Barker"),
+    (Kind.NAME, "I\u2019m Chlo\u00e9 D'Arcy-Martin.", "Chlo\u00e9 D'Arcy-Martin"),
+    (Kind.NAME, "This is Aisha Rahman speaking.", "Aisha Rahman"),
+    (Kind.NAME, "It's Pedro here", "Pedro"),
+    (Kind.NAME, "Thanks. Regards, Jonas Weber", "Jonas Weber"),
+    (Kind.NAME, "Best regards,\nIngrid Solberg", "Ingrid Solberg"),
+    (Kind.NAME, "Mit freundlichen Gr\u00fc\u00dfen\nJ\u00fcrgen von der Heide", "J\u00fcrgen von der Heide"),
+    (Kind.NAME, "Thanks,\nEmma", "Emma"),
+    (Kind.NAME, "Dear Mr Okafor, thank you", "Okafor"),
+    (Kind.NAME, "Dear Hannah,", "Hannah"),
+    (Kind.NAME, "Hi Luca!", "Luca"),
+    (Kind.NAME, "Sehr geehrte Frau Fischer,", "Fischer"),
+    (Kind.NAME, "Mein Name ist Yusuf Demir.", "Yusuf Demir"),
+    (Kind.NAME, "Ich hei\u00dfe Sofia Nov\u00e1k", "Sofia Nov\u00e1k"),
+    (Kind.NAME, "Je m'appelle \u00c9lodie Durand", "\u00c9lodie Durand"),
+    (Kind.NAME, "Me llamo \u00c1lvaro de la Cruz", "\u00c1lvaro de la Cruz"),
+    (Kind.NAME, "Name: Fredrik L. Sommerseth\nCity", "Fredrik L. Sommerseth"),
+    (Kind.NAME, "From: Kate Begum <kate@example.com>", "Kate Begum"),
+    (Kind.NAME, "I spoke with Dr. Grace Hopper yesterday", "Grace Hopper"),
+    (Kind.NAME, "my wife Carla ordered it", "Carla"),
+    (Kind.NAME, "registered under the name Omar Haddad", "Omar Haddad"),
+    (
+        Kind.NAME,
+        "my name is \u0418\u0432\u0430\u043d \u041f\u0435\u0442\u0440\u043e\u0432",
+        "\u0418\u0432\u0430\u043d \u041f\u0435\u0442\u0440\u043e\u0432",
+    ),
+]
+
+NEGATIVE: list[str] = [
+    "I am looking forward to your answer.",
+    "I am Looking for a tent",
+    "I'm sorry, this is not what I ordered.",
+    "I am German, and I live here.",
+    "This is Great news for us.",
+    "My name is not on the parcel.",
+    "My name is misspelled on the invoice.",
+    "Dear team, when do you open?",
+    "Dear Customer Service, hello",
+    "Hello World!",
+    "Hi there!",
+    "Hello, how long is delivery?",
+    "Thanks! Great shop by the way.",
+    "Thank you in advance.",
+    "Thanks, I will wait.",
+    "Cheers",
+    "Kind regards",
+    "Best regards, the team",
+    "I am from Berlin.",
+    "It is Monday, and it rains.",
+    "This is the Trail Runner tent",
+    "Does the Kettle 2 Pro fit the Camp Stove?",
+    "My order arrived on 2024-03-15.",
+    "It came on 15.03.2024 at 10:30.",
+    "From 12/24/2025 to 01/02/2026",
+    "2024-01-15 10:30:22",
+    "2019-2024",
+    "It costs 1,234.50 euros.",
+    "EUR 12345678",
+    "$1 234 567",
+    "1234567 requests a day",
+    "Order 123456789 is late.",
+    "order number: 202-555-0143",
+    "Order #0201234567 has not come",
+    "Invoice 20240315001",
+    "Tracking number 0049 1234 5678 90",
+    "ISBN 978-3-16-148410-0",
+    "3 to 5 working days",
+    "sizes 36 38 40 42 44",
+    "the parcel weighs 12345678 kg",
+    "0.123456789",
+    "3.14159265358979",
+    "1700000000",
+    "1700000000000",
+    "4111 1111 1111 1112",
+    "1234 5678 9012 3456",
+    "0000 0000 0000 0000",
+    "12 45 78 96 32 14 58 74",
+    "DE88 3704 0044 0532 0130 00",
+    "GB82 is not an account",
+    "XX82 WEST 1234 5698 7654 32",
+    "version 1.2.3.4",
+    "Firmware v10.0.3.7",
+    "release 2.0.0.1 is out",
+    "256.1.1.1",
+    "1.2.3",
+    "1.2.3.4.5",
+    "std::vector and a::b",
+    "12:30:45",
+    "00:1A:2B:3C:4D:5E",
+    "I forgot my password.",
+    "My password is not working.",
+    "The password is required.",
+    "password: required",
+    "How do I reset the password?",
+    "is my password safe with you?",
+    "the bearer of bad news",
+    "The secret is out",
+    "the key is under the mat",
+    "sk-learn is a library",
+    "max_tokens: 4096",
+    "token: hello",
+    "api_key: env:OPENAI_API_KEY",
+    "the pin is bent",
+    "me@home",
+    "a @ b.com",
+    "@inchworm on the network",
+    "5 @ 3.50",
+    "pip install x@1.2.3",
+    "EMAIL_1 wrote to NAME_2 from IP_3",
+    "password is SECRET_1, ask NAME_1",
+    "",
+]
+
+
+def test_the_tables_are_as_long_as_they_should_be() -> None:
+    assert len(POSITIVE) >= 100
+    assert len(NEGATIVE) >= 60
+    assert {kind for kind, _, _ in POSITIVE} == set(Kind)
+
+
+@pytest.mark.parametrize(("kind", "text", "value"), POSITIVE)
+def test_what_is_personal_is_found_exactly(kind: Kind, text: str, value: str) -> None:
+    clean = Sanitizer().unit().text(text)
+    found = [(finding.kind, text[finding.start : finding.end]) for finding in clean.findings]
+    assert (kind, value) in found
+    assert value not in clean.text
+    assert f"{kind.value}_1" in clean.text
+
+
+@pytest.mark.parametrize("text", NEGATIVE)
+def test_what_is_not_personal_is_left_alone(text: str) -> None:
+    clean = Sanitizer().unit().text(text)
+    assert clean.findings == ()
+    assert clean.text == text
