@@ -1,0 +1,1 @@
+"""The mathematics of decisions: e-processes, paired tests, factorial effects, power. No I/O, no domain."""
