@@ -127,7 +127,7 @@ class Rollout:
         hash_version: see :func:`inchworm.domain.assignment.bucket`.
         author: who applied it.
         state: where it stands.
-        stage: 0-based stage; the number of stages while it soaks.
+        stage: 0-based stage; the number of stages while it soaks, −1 while nobody is exposed yet.
         generation: counts up with every decision; decisions land by compare-and-set on it.
         base: stable when it started.
         candidate: what it exposes.
