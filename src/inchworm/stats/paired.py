@@ -313,7 +313,10 @@ def stratum_effects(
 def _method(items: Items, table: GroupTable, d: FloatArray) -> Method:
     grouped = table.groups < d.size
     sparse = table.sparse()
-    if items.binary and not grouped and not table.stratified and (d.size < EXACT_BELOW or sparse):
+    # Tango's interval counts pairs, so it holds only where every pair counts alike.
+    alike = bool(np.ptp(items.weight()) <= 1e-12)
+    plain = items.binary and not grouped and not table.stratified and alike
+    if plain and (d.size < EXACT_BELOW or sparse):
         return "mcnemar-tango"
     if sparse:
         return "sparse-score"

@@ -1,0 +1,1 @@
+"""Scoring an answer: code checks, and what comes with every call. Pure."""
