@@ -1,0 +1,170 @@
+"""The SQLite file: how it is opened, migrated, read and written. One transaction per block.
+
+WAL, so that readers and the one writer do not wait for each other; ``synchronous=FULL``, so that what
+was committed survives a power cut; ``BEGIN IMMEDIATE``, so that a writer waits at its beginning
+(``busy_timeout``) and never fails in the middle because another process wrote first.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from inchworm.domain.errors import InchwormError, InputError, StoreError
+from inchworm.store.locks import file_lock, make_folder
+
+REVISIONS = ("0001_pre_foundation",)
+"""Every migration, oldest first (held equal to the files by a test); the last is what we write."""
+BUSY_TIMEOUT_S = 30
+_WRITES = "inchworm_writes"
+
+
+class Database:
+    """A migrated SQLite file.
+
+    Args:
+        path: the file; it and its folder are made if they are not there.
+
+    Raises:
+        StoreError: if it cannot be opened or written, is no database of ours, is damaged, or was
+            written by a newer version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        make_folder(path.parent)
+        self._engine = _engine(path)
+        try:
+            # Several processes may meet an empty folder: one makes the tables, the others find them.
+            with file_lock(path.with_name(path.name + ".lock")):
+                self._prepare()
+        except InchwormError:
+            self._engine.dispose()
+            raise
+
+    def close(self) -> None:
+        """Close every connection. The file stays usable by others."""
+        self._engine.dispose()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent snapshot.
+
+        Raises:
+            StoreError: if the file cannot be read.
+        """
+        with self._said_clearly(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: all of it at the end of the block, nothing of it if the block raises.
+
+        Raises:
+            StoreError: if the file cannot be written, or stays locked by others for too long.
+        """
+        with self._said_clearly(), self._engine.connect() as plain:
+            connection = plain.execution_options(**{_WRITES: True})
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    @contextmanager
+    def _said_clearly(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            raise self._clear(error) from error
+        except UnicodeEncodeError as error:
+            raise InputError("text with a lone surrogate is no Unicode text and cannot be stored") from error
+
+    def _clear(self, error: DatabaseError) -> StoreError:
+        reason = str(error.orig)
+        if "locked" in reason:
+            message = f"{self.path} was locked by another process for more than {BUSY_TIMEOUT_S} s"
+            return StoreError(message, hint="see which process holds it, and try again")
+        if "not a database" in reason or "malformed" in reason:
+            return StoreError(f"{self.path} is no intact SQLite database: {reason}", hint="restore a backup")
+        if "full" in reason:
+            return StoreError(f"{self.path} cannot grow: {reason}", hint="make room on the disk")
+        return StoreError(
+            f"{self.path} cannot be used: {reason}",
+            hint="check that this user may read and write the file and its folder",
+        )
+
+    def _prepare(self) -> None:
+        with self._said_clearly(), self._engine.connect() as connection:
+            # Outside any transaction, where alone it works; it stays with the file.
+            raw = connection.connection.driver_connection
+            if not isinstance(raw, sqlite3.Connection):
+                raise StoreError(f"{self.path} was opened by an unknown driver")
+            mode = raw.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            if mode != "wal":
+                raise StoreError(
+                    f"{self.path} cannot use a write-ahead log (journal mode {mode})",
+                    hint="put the data directory on a local disk",
+                )
+        with self.write() as connection:
+            revision = self._revision(connection)
+            if revision == REVISIONS[-1]:
+                return
+            if revision is not None and revision not in REVISIONS:
+                raise StoreError(
+                    f"{self.path} was written by a newer version of Inchworm (revision {revision})",
+                    hint="upgrade: pip install --upgrade 'inchworm[server]'",
+                )
+            # Alembic takes longer to import than an up-to-date file takes to open.
+            from inchworm.store.control.migrate import upgrade  # noqa: PLC0415
+
+            upgrade(connection)
+
+    def _revision(self, connection: Connection) -> str | None:
+        names = {
+            row[0]
+            for row in connection.exec_driver_sql(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            )
+        }
+        if not names:
+            return None
+        if "alembic_version" not in names:
+            raise StoreError(
+                f"{self.path} is a database, but not one of Inchworm's",
+                hint="name another data directory",
+            )
+        return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one())
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S}, pool_size=4, max_overflow=-1
+    )
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+class Concern:
+    """What the parts of the control store share: the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database

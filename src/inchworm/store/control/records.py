@@ -1,0 +1,87 @@
+"""What the control store hands out beside domain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from inchworm.domain.configuration import AppRef, Configuration
+from inchworm.domain.ids import EvalSetId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredConfiguration:
+    """A configuration, and how it came to be kept.
+
+    Attributes:
+        configuration: the six layers.
+        note: why it was kept, in a sentence.
+        at: when it was first kept, seconds since the epoch.
+    """
+
+    configuration: Configuration
+    note: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalSetSummary:
+    """A version of an eval set without its cases.
+
+    Attributes:
+        name: as the user calls it.
+        version: from 1.
+        cases: how many.
+        population: what it stands for.
+        at: when it was kept, seconds since the epoch.
+    """
+
+    name: str
+    version: int
+    cases: int
+    population: str
+    at: float
+
+    @property
+    def id(self) -> EvalSetId:
+        """``NAME@VERSION``."""
+        return EvalSetId(f"{self.name}@{self.version}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRecord:
+    """A file that was read in.
+
+    Attributes:
+        app: for which app.
+        digest: SHA-256 of the file, 64 hexadecimal characters.
+        file: its name, as the user gave it.
+        counts: how many records had which fate, e.g. ``{"new": 4000, "duplicate": 12}``.
+        at: when, seconds since the epoch.
+    """
+
+    app: AppRef
+    digest: str
+    file: str
+    counts: dict[str, int] = field(default_factory=dict)
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """Who did what to which thing. The audit table is append-only.
+
+    Attributes:
+        app: where.
+        at: when, seconds since the epoch.
+        actor: ``inchworm`` or a person.
+        action: what was done, e.g. ``rollout.start``.
+        subject: the id of what it was done to.
+        because: why, in a sentence.
+    """
+
+    app: AppRef
+    at: float
+    actor: str
+    action: str
+    subject: str
+    because: str

@@ -1,0 +1,51 @@
+"""The store of traces, exposures and scores: DuckDB, owned by one process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from inchworm.store.traces.database import Database
+from inchworm.store.traces.read import MetricMean, Reads, SummaryRow
+from inchworm.store.traces.search import TEXT_SCAN, Page, TraceFilter
+from inchworm.store.traces.units import Measured, UnitRows, Units
+from inchworm.store.traces.write import Added, Writes
+
+__all__ = [
+    "TEXT_SCAN",
+    "Added",
+    "Measured",
+    "MetricMean",
+    "Page",
+    "SummaryRow",
+    "TraceFilter",
+    "TraceStore",
+    "UnitRows",
+]
+
+
+class TraceStore(Writes, Reads, Units):
+    """Everything that was seen. Threads may share it and take turns; processes may not."""
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Own the file, which is made if it is not there, until :meth:`close`.
+
+        Raises:
+            StoreError: if another process owns it (with its process id), if it cannot be opened or
+                written, is no DuckDB file of ours, or was written by a newer version.
+        """
+        return cls(Database(path))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
