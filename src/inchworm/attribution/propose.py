@@ -12,22 +12,31 @@ from inchworm.domain.ids import CaseId, TraceId
 from inchworm.domain.trace import Trace
 
 
-def from_attribution(attribution: Attribution) -> tuple[Proposal, ...]:
-    """One proposal per named contribution that breaks cases, largest loss first."""
+def from_attribution(
+    attribution: Attribution, *, known: frozenset[CaseId] = frozenset()
+) -> tuple[Proposal, ...]:
+    """One proposal per named contribution that breaks cases, largest loss first.
+
+    Args:
+        attribution: the answer of an unbundling.
+        known: cases that the eval set has already; they are counted, and not proposed.
+    """
     harmful = [
         item for item in attribution.contributions if item.named and item.effect.high < 0 and item.cases
     ]
     proposals: list[Proposal] = []
     for item in sorted(harmful, key=lambda item: item.effect.estimate):
-        name = " × ".join(item.layers)
-        only = "only with " + " and ".join(item.layers)
+        fresh = tuple(case_id for case_id in item.cases if case_id not in known)
+        if not fresh:
+            continue
+        had = len(item.cases) - len(fresh)
         proposals.append(
             _proposal(
                 attribution.app,
                 f"attribution:{'+'.join(item.layers)}",
-                f"{len(item.cases):,} cases fail {only}: {name} was named for "
-                f"{attribution.metric} ({attribution.base[:8]} → {attribution.candidate[:8]})",
-                item.cases,
+                f"{len(item.cases):,} cases fail only with {' and '.join(item.layers)}"
+                + (f", {had:,} of them in the eval set already" if had else ""),
+                fresh,
             )
         )
     return tuple(proposals)

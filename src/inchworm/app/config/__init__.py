@@ -1,0 +1,1 @@
+"""``inchworm.yaml``: its keys, reading it, and writing a first one."""

@@ -1,0 +1,214 @@
+"""The six layers as ``inchworm.yaml`` writes them. A key that is offered is a key that is used or carried."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from inchworm.app.config.scalars import LIST, MAPPING, TEXT, BaseUrl, Reference, Text, either, refused, word
+
+
+class Keys(BaseModel):
+    """A mapping with known keys; an unknown key, or a key without a value, is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _has_value(cls, value: Any) -> Any:
+        if value is None:
+            raise refused("has no value: write one, or leave the key out")
+        return value
+
+
+class FileRef(Keys):
+    """A file beside ``inchworm.yaml``."""
+
+    file: Text = Field(description="Path of a file, from the folder of inchworm.yaml.")
+
+
+class Price(Keys):
+    """What tokens cost."""
+
+    input: float = Field(ge=0, description="US dollars per million tokens read.")
+    output: float = Field(ge=0, description="US dollars per million tokens written.")
+
+
+class Infrastructure(Keys):
+    """Where models are, and how they are called."""
+
+    upstream: Annotated[str, *word("openai", "recorded")] | None = Field(
+        default=None,
+        description="Who answers: openai is any server that speaks OpenAI's chat completions, recorded is a "
+        "file of answers that a model gave once.",
+    )
+    base_url: BaseUrl | None = Field(
+        default=None, description="Address of the server up to and including /v1; OpenAI's if left out."
+    )
+    api_key: Reference | None = Field(
+        default=None,
+        description="Where the key is: env: and the name of an environment variable. Never the key itself.",
+    )
+    timeout_s: float | None = Field(
+        default=None,
+        gt=0,
+        le=86_400,
+        description="Seconds after which an answer comes too late and counts as failed.",
+    )
+    max_concurrency: int | None = Field(
+        default=None, ge=1, le=100_000, description="Requests in flight at once, at most."
+    )
+    retries: int | None = Field(
+        default=None, ge=0, le=100, description="How often the application asks again after an error."
+    )
+    batch_size: int | None = Field(
+        default=None, ge=1, description="Requests that the server handles together."
+    )
+    hardware: Text | None = Field(
+        default=None, description="Class of hardware that the model runs on, e.g. a100-80gb."
+    )
+    price: Price | None = Field(
+        default=None, description="What tokens cost; without it the cost is not known."
+    )
+
+
+class ModelLayer(Keys):
+    """The model that answers."""
+
+    name: Text = Field(description="The model as the provider calls it, with its version.")
+    provider: Text | None = Field(
+        default=None, description="Who serves it, where that is not plain from the address."
+    )
+    quantization: Text | None = Field(default=None, description="How its weights are rounded, e.g. q4_1.")
+
+
+class Parameters(Keys):
+    """How the model samples. Sent as they are; what is left out is left to the provider."""
+
+    temperature: float | None = Field(
+        default=None, ge=0, le=2, description="Randomness of sampling; 0 for the least."
+    )
+    top_p: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Sample only from the likeliest words that together reach this probability.",
+    )
+    max_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000_000,
+        description="Tokens of an answer, at most; a longer one is cut off.",
+    )
+    presence_penalty: float | None = Field(
+        default=None, ge=-2, le=2, description="Penalty for words that have been used already."
+    )
+    frequency_penalty: float | None = Field(
+        default=None, ge=-2, le=2, description="Penalty for words by how often they have been used."
+    )
+    stop: (
+        Annotated[Annotated[Text, TEXT] | Annotated[list[Text], LIST], either("a text or a list of texts")]
+        | None
+    ) = Field(default=None, description="Texts at which an answer ends.")
+    seed: int | None = Field(default=None, description="Seed of sampling, where the provider takes one.")
+    tool_choice: (
+        Annotated[
+            Annotated[Text, TEXT] | Annotated[dict[str, Any], MAPPING],
+            either("none, auto, required or a mapping that names a tool"),
+        ]
+        | None
+    ) = Field(
+        default=None, description="Whether tools may, must or must not be called, or which one must be."
+    )
+
+
+class Context(Keys):
+    """How much the model gets to see."""
+
+    window_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000_000,
+        description="Tokens of question and answer together that the model takes.",
+    )
+    documents: int | None = Field(
+        default=None,
+        ge=0,
+        le=100_000,
+        description="Retrieved documents that the prompt sees, the best ones; all if left out.",
+    )
+    document_order: Annotated[str, *word("best_first", "best_last")] | None = Field(
+        default=None,
+        description="Where the best document stands: before the others (as retrieved) or after them.",
+    )
+    chunk_tokens: int | None = Field(default=None, ge=1, description="Tokens of one retrieved piece of text.")
+    history_turns: int | None = Field(
+        default=None,
+        ge=0,
+        le=100_000,
+        description="Earlier turns of a conversation that the model sees; all if left out.",
+    )
+
+
+class Example(Keys):
+    """One example that the model is shown."""
+
+    inputs: dict[str, Any] = Field(description="Values of the variables that the user template names.")
+    answer: Text = Field(description="The right answer to them.")
+
+
+PromptText = Annotated[Annotated[Text, TEXT] | Annotated[FileRef, MAPPING], either("a text or {file: PATH}")]
+
+
+class Prompt(Keys):
+    """What the model is told. Texts name variables as in {question}; a literal brace is written twice."""
+
+    system: PromptText | None = Field(
+        default=None,
+        description="System instructions: a text, or a file of UTF-8 text. Variables stand as in {question}, "
+        "literal braces are written twice, and line breaks at the end of a file are left out.",
+    )
+    user: PromptText | None = Field(
+        default=None,
+        description="Template of the user's message, a text or a file; without it, recorded conversations "
+        "are sent as they are.",
+    )
+    few_shot: (
+        Annotated[
+            Annotated[list[Example], LIST] | Annotated[FileRef, MAPPING],
+            either("a list of examples or {file: PATH}"),
+        ]
+        | None
+    ) = Field(
+        default=None, description="Examples before the question: a list, or a YAML file that holds one."
+    )
+
+
+class Tools(Keys):
+    """What the model can call, and what retrieval runs on."""
+
+    schemas: (
+        Annotated[
+            Annotated[list[dict[str, Any]], LIST] | Annotated[FileRef, MAPPING],
+            either("a list of tool schemas or {file: PATH}"),
+        ]
+        | None
+    ) = Field(
+        default=None, description="Schemas of the tools: a list, or a JSON or YAML file that holds one."
+    )
+    index: Text | None = Field(default=None, description="Name and version of the retrieval index.")
+    embedding_model: Text | None = Field(default=None, description="Model that embeds for retrieval.")
+
+
+class Layers(Keys):
+    """The six layers of the system, each changed on its own."""
+
+    infrastructure: Infrastructure = Field(
+        default=Infrastructure(), description="Where and how models are called."
+    )
+    model: ModelLayer = Field(description="Which model answers.")
+    parameters: Parameters = Field(default=Parameters(), description="How it samples.")
+    context: Context = Field(default=Context(), description="How much it gets to see.")
+    prompt: Prompt = Field(default=Prompt(), description="What it is told.")
+    tools: Tools = Field(default=Tools(), description="What it can call, and what retrieval runs on.")

@@ -1,0 +1,282 @@
+"""The keys of ``inchworm.yaml``, and their JSON Schema for editors and for the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, Tag
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from inchworm.app.config.layers import Keys, Layers
+from inchworm.app.config.problems import KeyPath
+from inchworm.app.config.scalars import (
+    MAPPING,
+    TEXT,
+    Builtin,
+    CheckCall,
+    CheckName,
+    Duration,
+    Share,
+    Text,
+    either,
+    word,
+)
+from inchworm.domain.layers import LAYERS
+from inchworm.domain.metric import Absence, Clock
+from inchworm.domain.rollout import Policy, UnitKind
+from inchworm.sanitize import Kind
+
+DEFAULT_MARGIN = 0.03
+"""The margin of a metric that states none: three points of a hundred."""
+DEFAULT_DATA = ".inchworm"
+"""The data directory, from the folder of ``inchworm.yaml``."""
+SCHEMA_FILE = "schema.json"
+"""Name of the JSON Schema in the data directory."""
+
+_POLICY = Policy()
+
+
+class MetricEntry(Keys):
+    """One metric: what computes it, what it decides, and how much loss is acceptable."""
+
+    check: (
+        Annotated[
+            Annotated[CheckName, TEXT] | Annotated[CheckCall, MAPPING],
+            either("the name of a check, or one with its argument, as in {max_words: 120}"),
+        ]
+        | None
+    ) = Field(default=None, description="A check of the answer: its name, or its name with its argument.")
+    builtin: Builtin | None = Field(default=None, description="A metric that comes with every call.")
+    threshold_ms: float | None = Field(
+        default=None,
+        gt=0,
+        description="For latency_p95: milliseconds that an answer may take; if left out, the 95th "
+        "percentile of the baseline.",
+    )
+    cap_usd: float | None = Field(
+        default=None,
+        gt=0,
+        description="For cost: US dollars per call that count as the worst value, 0. Without it the cost is "
+        "not scored.",
+    )
+    goal: bool | None = Field(
+        default=None, description="true: what the feature is for. Gates like a guardrail."
+    )
+    guardrail: bool | None = Field(
+        default=None, description="true: harm rolls back, and expansion waits for it."
+    )
+    signal: bool | None = Field(
+        default=None, description="true: harm pauses, and expansion does not wait for it."
+    )
+    margin: Share = Field(
+        default=DEFAULT_MARGIN,
+        description="Loss that is acceptable at the end, in points of the metric (0.03 or 3%).",
+    )
+    harm_margin: Share | None = Field(
+        default=None,
+        description="Loss beyond which evidence of harm is collected; half of the margin if left out.",
+    )
+    clock: Annotated[str, *word(*Clock)] = Field(
+        default=Clock.FAST.value, description="How soon the outcome is known: with the answer, or later."
+    )
+    absence: Annotated[str, *word(*Absence)] = Field(
+        default=Absence.FAILURE.value,
+        description="What a missing outcome means: a 0, or nothing (then a difference in coverage between "
+        "the arms voids the metric).",
+    )
+
+
+class StageEntry(Keys):
+    """One stage with values of its own."""
+
+    weight: Share = Field(description="The candidate's share of the traffic.")
+    min_units: int = Field(
+        default=_POLICY.stages[0].min_units,
+        ge=1,
+        description="Units of both arms together before it may expand.",
+    )
+    min_bake: Duration | None = Field(
+        default=None, description="Time before it may expand; 2h if left out, and 24h in the last stage."
+    )
+    max_bake: Duration | None = Field(
+        default=None,
+        description="Time after which it stops growing and asks; 7d if left out, and 14d in the last stage.",
+    )
+    margin_factor: float | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="The stage's margins are this times the final ones. If left out: 2.7, 1.7 and 1 for "
+        "three stages, on a line through these points for any other number; the last is always 1.",
+    )
+
+
+def _stage(value: Any) -> str:
+    return "<mapping>" if isinstance(value, Mapping | StageEntry) else "<share>"
+
+
+class Alpha(Keys):
+    """How often each kind of wrong decision may happen over the life of one rollout."""
+
+    harm_fast: float = Field(
+        default=_POLICY.alpha_harm_fast,
+        gt=0,
+        le=0.5,
+        description="Rolling back a harmless change, by fast metrics.",
+    )
+    harm_judged: float = Field(
+        default=_POLICY.alpha_harm_judged,
+        gt=0,
+        le=0.5,
+        description="Rolling back a harmless change, by judged metrics.",
+    )
+    expand: float = Field(
+        default=_POLICY.alpha_expand,
+        gt=0,
+        le=0.5,
+        description="Expanding a change that is worse than a margin.",
+    )
+    ratio: float = Field(
+        default=_POLICY.alpha_ratio, gt=0, le=0.5, description="A false alarm of the sample-ratio test."
+    )
+
+
+class Rollout(Keys):
+    """How a change is exposed, stage by stage."""
+
+    stages: list[
+        Annotated[
+            Annotated[Share, Tag("<share>")] | Annotated[StageEntry, Tag("<mapping>")], Discriminator(_stage)
+        ]
+    ] = Field(
+        default=[stage.weight for stage in _POLICY.stages],
+        min_length=1,
+        max_length=20,
+        description="The candidate's shares of the traffic, growing: 5%, 0.05, or a mapping with weight.",
+    )
+    soak: Duration = Field(
+        default=_POLICY.soak_s,
+        description="Time after the last stage at 100% less the holdback, before the change is stable.",
+    )
+    holdback: Share = Field(
+        default=_POLICY.holdback, description="Share that stays on stable through the soak."
+    )
+    maturation: Duration = Field(
+        default=_POLICY.maturation_s, description="How long an outcome may take before it counts as missing."
+    )
+    gate: bool = Field(
+        default=_POLICY.gate, description="Whether a step must pass its benchmark before it is exposed."
+    )
+    gate_margin_factor: float = Field(
+        default=_POLICY.gate_margin_factor,
+        gt=0,
+        le=100,
+        description="The gate's margins are this times the final ones.",
+    )
+    alpha: Alpha = Field(default=Alpha(), description="Shares of the error budget.")
+    after: dict[Annotated[str, *word(*LAYERS)], list[Annotated[str, *word(*LAYERS)]]] = Field(
+        default={}, description="For a layer, the layers that must move before it, as in {prompt: [context]}."
+    )
+
+
+class Sanitize(Keys):
+    """What the sanitizer looks for."""
+
+    kinds: list[Annotated[str, *word(*Kind)]] = Field(
+        default=[kind.value for kind in Kind], description="Kinds of personal data and secrets to look for."
+    )
+    custom: dict[str, Text] = Field(
+        default={},
+        description="Kinds of your own: a name in capitals, and a regular expression in Python's syntax.",
+    )
+
+
+class ConfigFile(Keys):
+    """The whole file."""
+
+    app: Text = Field(description="The feature and where it runs: NAME/ENVIRONMENT.")
+    unit: Annotated[str, *word(*UnitKind)] = Field(
+        default=UnitKind.SESSION.value,
+        description="What gets one arm for good: a session, a user, or each request.",
+    )
+    layers: Layers = Field(description="The configuration: six layers, each changed on its own.")
+    metrics: dict[str, MetricEntry] = Field(
+        min_length=1, description="What changes are judged by, each under a name of your choice."
+    )
+    rollout: Rollout = Field(default=Rollout(), description="How changes are exposed.")
+    sanitize: Sanitize = Field(default=Sanitize(), description="What is taken out before anything is stored.")
+    data: Text = Field(
+        default=DEFAULT_DATA, description="The data directory, from the folder of inchworm.yaml."
+    )
+    recording: Text | None = Field(
+        default=None,
+        description="Recorded answers that `upstream: recorded` is answered from: a file in the format "
+        "recording/1, from the folder of inchworm.yaml.",
+    )
+
+
+# A description that is the docstring of the class it refers to would be dropped by pydantic: they differ.
+class _Generator(GenerateJsonSchema):
+    """Says what may be written: no ``null`` for a key that is left out, and defaults as in a file."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        inner = self.generate_inner(schema["schema"])
+        value = schema.get("default")
+        if value is None or isinstance(value, Keys) or value == {}:
+            return inner
+        return {**inner, "default": _written(value, inner)}
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        del schema
+        return False
+
+
+def _written(value: Any, inner: JsonSchemaValue) -> Any:
+    """A default as it would stand in the file."""
+    if inner.get("pattern", "").endswith("[smhd]$"):
+        return f"{value / 3_600:g}h" if value else "0s"
+    return value
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    schema = ConfigFile.model_json_schema(schema_generator=_Generator)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "inchworm.yaml"}
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of ``inchworm.yaml``; every key has a description."""
+    return deepcopy(_schema())
+
+
+def keys_at(path: KeyPath) -> list[str]:
+    """The keys that the mapping at ``path`` may have; empty if it takes any."""
+    schema = _schema()
+    nodes: list[Mapping[str, Any]] = [schema]
+    for part in path:
+        nodes = [
+            child for node in nodes for inner in _branches(node, schema) for child in _below(inner, part)
+        ]
+    return [key for node in nodes for inner in _branches(node, schema) for key in inner.get("properties", {})]
+
+
+def _branches(node: Mapping[str, Any], root: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    if "$ref" in node:
+        return _branches(root["$defs"][node["$ref"].rsplit("/", 1)[-1]], root)
+    inner = [*node.get("anyOf", ()), *node.get("oneOf", ())]
+    return [node, *(found for branch in inner for found in _branches(branch, root))]
+
+
+def _below(node: Mapping[str, Any], part: str | int) -> list[Any]:
+    if isinstance(part, int):
+        child = node.get("items")
+    else:
+        child = node.get("properties", {}).get(part, node.get("additionalProperties"))
+    return [child] if isinstance(child, Mapping) else []

@@ -1,0 +1,122 @@
+"""The demo's machinery: traffic through the served configurations, under a simulated clock.
+
+Everything it does is durable and idempotent, so that a demo that was killed goes on where it was:
+the clock is read off the store, and the slot that was under way is played again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from inchworm.app.clock import SimulatedClock
+from inchworm.app.demo.traffic import DAY_S, Traffic
+from inchworm.app.house import House
+from inchworm.app.loop.changing import advance
+from inchworm.app.loop.exposing import expose
+from inchworm.app.loop.intake import Drain
+from inchworm.domain.configuration import Configuration
+from inchworm.domain.errors import InchwormError
+from inchworm.domain.ids import ConfigurationId, RolloutId
+from inchworm.domain.rollout import Decision, Rollout
+from inchworm.rollout.transitions import IN_FLIGHT, TERMINAL
+
+SLOT_S = 1_800.0
+"""Half an hour of traffic at a time, then one round of the control loop ..."""
+YOUNG_S, YOUNG_SLOT_S = 3_600.0, 300.0
+"""... and five minutes in the first hour of a canary."""
+_MOST_DAYS = 60
+
+
+@dataclass(slots=True)
+class Stage:
+    """Where the story plays.
+
+    Attributes:
+        house: the shop's Inchworm.
+        clock: the house's clock.
+        traffic: its customers.
+        heard: called with every decision, when it is made.
+    """
+
+    house: House
+    clock: SimulatedClock
+    traffic: Traffic
+    heard: Callable[[Decision], None]
+    _drain: Drain | None = None
+    _configurations: dict[ConfigurationId, Configuration] = field(default_factory=dict)
+
+    def resume(self) -> None:
+        """Set the clock to where the stored history ends, at least to where it stands."""
+        entries = self.house.control.ledger(self.house.app, limit=1)
+        latest = [entry.at for entry in entries]
+        for rollout in self.house.control.rollouts(self.house.app):
+            last = self.house.traces.last_order(rollout.id)
+            if last is not None:
+                latest.append(self._exposed_at(rollout.id, last))
+        slots = (max([self.clock.at, *latest]) - self.clock.at) // YOUNG_SLOT_S
+        self.clock.at += slots * YOUNG_SLOT_S
+
+    def _exposed_at(self, rollout_id: RolloutId, order: int) -> float:
+        rows = self.house.traces.units(rollout_id, start=order, matured_before=float("inf"), limit=1)
+        return float(rows.at[-1])
+
+    def play(self, rollouts: Iterable[RolloutId]) -> None:
+        """Let traffic flow until all of these rollouts have ended.
+
+        Raises:
+            InchwormError: if they have not after two simulated months.
+        """
+        waiting = list(rollouts)
+        until = self.clock.at + _MOST_DAYS * DAY_S
+        self._round()
+        while any(not self._ended(rollout_id) for rollout_id in waiting):
+            if self.clock.at > until:
+                raise InchwormError("two simulated months passed without a decision")
+            self._slot()
+            self._round()
+
+    def _ended(self, rollout_id: RolloutId) -> bool:
+        return self.house.control.rollout(rollout_id).state in TERMINAL
+
+    def _slot(self) -> None:
+        """Some minutes of customers: exposed, answered, taken in."""
+        end = self.clock.at + self._length()
+        first = self.traffic.number_at(self.clock.at)
+        sessions = self.traffic.sessions(first, self.traffic.number_at(end) - first)
+        resolved = expose(self.house, [(session.unit_id, session.at) for session in sessions])
+        served = {
+            answer.configuration_id: self._configuration(answer.configuration_id) for answer in resolved
+        }
+        traces = self.traffic.traces(self.house.app, sessions, resolved, served)
+        if self._drain is None:
+            self._drain = Drain(self.house)
+        self._drain.take(traces)
+        self.clock.at = end
+
+    def _length(self) -> float:
+        flying = self.in_flight()
+        young = flying is not None and flying.stage == 0 and self.clock.at - flying.entered_at < YOUNG_S
+        return YOUNG_SLOT_S if young else SLOT_S
+
+    def _round(self) -> None:
+        """Control loop until it has nothing more to say at this moment."""
+        while decisions := advance(self.house, owner="demo"):
+            for decision in decisions:
+                self.heard(decision)
+
+    def _configuration(self, configuration_id: ConfigurationId) -> Configuration:
+        if configuration_id not in self._configurations:
+            self._configurations[configuration_id] = self.house.control.configuration(configuration_id)
+        return self._configurations[configuration_id]
+
+    def in_flight(self) -> Rollout | None:
+        """What is in flight now."""
+        flying = self.house.control.rollouts(self.house.app, IN_FLIGHT)
+        return flying[0] if flying else None
+
+    def seen(self, rollout: Rollout) -> tuple[int, int]:
+        """Sessions that got the candidate, and sessions in the rollout."""
+        counts = self.house.traces.exposures_count(rollout.id)
+        candidate = sum(count for (_, arm), count in counts.items() if arm == "candidate")
+        return candidate, sum(counts.values())

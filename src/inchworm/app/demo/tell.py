@@ -1,0 +1,99 @@
+"""How the demo talks: numbers with their intervals, true minus signs, nothing wider than 96 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from inchworm.domain.benchmark import Benchmark, Interval
+from inchworm.domain.verdict import Verdict
+
+WIDTH = 96
+_WORDS = {
+    Verdict.PASS: "passes",
+    Verdict.FAIL: "FAILS",
+    Verdict.INCONCLUSIVE: "is inconclusive",
+    Verdict.NO_DATA: "has no data",
+    Verdict.ERRORED: "could not be measured",
+    Verdict.CANCELLED: "was cancelled",
+}
+
+
+def minus(text: str) -> str:
+    """ASCII hyphens in front of digits as true minus signs."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def points(value: float, digits: int = 1) -> str:
+    """A difference of rates in points: ``−27.4``."""
+    shown = f"{100 * value:+.{digits}f}"
+    return minus(shown) if float(shown) else f"{0:.{digits}f}"
+
+
+def interval(effect: Interval, digits: int = 1) -> str:
+    """``−27.4 points (−34.1 … −20.9)``."""
+    low, high = points(effect.low, digits), points(effect.high, digits)
+    return f"{points(effect.estimate, digits)} points ({low} … {high})"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """``93.1 %``."""
+    return f"{100 * share:.{digits}f} %"
+
+
+def moment(at: float) -> str:
+    """``Tue 17 Nov 14:30``, in UTC."""
+    time = datetime.fromtimestamp(at, UTC)
+    return f"{time:%a} {time.day} {time:%b %H:%M}"
+
+
+class Teller:
+    """Writes the story to a console."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = Console(highlight=False, width=None) if console is None else console
+
+    def chapter(self, number: int, title: str, what: str) -> None:
+        """Begin a chapter."""
+        self.console.print()
+        self.console.print(Text(f"{number}  {title}", style="bold"), Text(what, style="dim"))
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """One paragraph, indented."""
+        width = min(self.console.width, WIDTH) - 3
+        for line in Text(text, style=style).wrap(self.console, width) if text else [Text()]:
+            self.console.print(Text("   ") + line)
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> None:
+        """A table without lines; the first ``left`` columns are text, the others numbers."""
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+        for place, head in enumerate(heads):
+            table.add_column(head, justify="left" if place < left else "right", no_wrap=place >= left)
+        for row in rows:
+            table.add_row(*row)
+        with self.console.capture() as captured:
+            self.console.print(table, width=min(self.console.width, WIDTH) - 3)
+        for line in captured.get().rstrip("\n").split("\n"):
+            self.console.print(Text.from_ansi("   " + line.rstrip()))
+
+    def benchmark(self, benchmark: Benchmark) -> None:
+        """A benchmark's verdict and comparisons."""
+        self.say(f"benchmark {benchmark.id} on {benchmark.eval_set}: {_WORDS[benchmark.verdict]}")
+        self.table(
+            ["metric", "before", "after", "difference", "margin", ""],
+            [
+                [
+                    item.metric,
+                    "—" if item.base is None else percent(item.base),
+                    "—" if item.candidate is None else percent(item.candidate),
+                    "no data" if item.effect is None else interval(item.effect),
+                    points(-item.margin),
+                    _WORDS[item.verdict],
+                ]
+                for item in benchmark.comparisons
+            ],
+        )

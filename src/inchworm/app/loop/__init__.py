@@ -1,0 +1,1 @@
+"""The steps of the loop wired together: one module per thing that a person can ask for."""

@@ -1,0 +1,198 @@
+"""The drain: batches of raw interactions in; sanitized, scored, clustered and stored interactions out.
+
+A list of batch → batch functions. Nothing raw reaches a store: sanitizing comes first, and what
+cannot be sanitized is refused with its reason.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from inchworm.app.house import House
+from inchworm.app.loop.topics import Topics
+from inchworm.domain.ids import RolloutId, UnitId
+from inchworm.domain.metric import Metric
+from inchworm.domain.outcome import Ok, Score
+from inchworm.domain.trace import Assignment, Exposure, Trace
+from inchworm.evaluators.score import origin, score
+from inchworm.sanitize import Report, Sanitizer, UnsanitizableError
+
+BATCH = 2_000
+_REMEMBERED = 8_192
+
+
+@dataclass(slots=True)
+class Intake:
+    """What became of the interactions that came in; the counts add up.
+
+    Attributes:
+        new: stored.
+        duplicate: known already, by id.
+        refused: could not be sanitized, by reason.
+        report: what sanitizing found, by kind. No raw value.
+        sanitized: stored interactions in which something was found.
+    """
+
+    new: int = 0
+    duplicate: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    report: Report = field(default_factory=Report)
+    sanitized: int = 0
+
+
+class Drain:
+    """Takes interactions in, for one app.
+
+    Args:
+        house: where they go.
+        metrics: what is scored by code; the declared metrics by default.
+    """
+
+    def __init__(self, house: House, metrics: Sequence[Metric] | None = None) -> None:
+        self._house = house
+        settings = house.spec.sanitize
+        self._clean = Cleaner(Sanitizer(kinds=settings.kinds, custom=settings.custom), house.pseudonym)
+        self._score = Scorer(house.spec.metrics if metrics is None else metrics)
+        self._topics = Topics(house)
+
+    def take(self, traces: Iterable[Trace]) -> Intake:
+        """Drain all of them, batch by batch."""
+        intake = Intake()
+        for batch in _batches(traces):
+            self._batch(batch, intake)
+        return intake
+
+    def _batch(self, batch: Sequence[Trace], intake: Intake) -> None:
+        clean = list(self._clean.batch(batch, intake))
+        now = self._house.now()
+        scored = [self._score(trace, now) for trace in clean]
+        self._expose(scored)
+        clusters = self._topics.assign(scored)
+        added = self._house.traces.add_traces(scored, cluster=clusters)
+        intake.new += added.new
+        intake.duplicate += added.duplicate
+
+    def _expose(self, traces: Sequence[Trace]) -> None:
+        """Interactions that bring their assignment with them are exposures first."""
+        by_rollout: dict[RolloutId, list[tuple[Trace, Assignment]]] = {}
+        for trace in sorted(traces, key=lambda trace: (trace.at, trace.id)):
+            if trace.assignment is not None:
+                members = by_rollout.setdefault(trace.assignment.rollout_id, [])
+                members.append((trace, trace.assignment))
+        store = self._house.traces
+        for rollout_id, members in by_rollout.items():
+            first: dict[UnitId, tuple[Trace, Assignment]] = {}
+            for trace, assignment in members:
+                first.setdefault(trace.unit_id, (trace, assignment))
+            known = store.assignments(rollout_id, list(first))
+            last = store.last_order(rollout_id)
+            store.add_exposures(
+                [
+                    Exposure(
+                        rollout_id=rollout_id,
+                        order=order,
+                        unit_id=unit_id,
+                        stage=assignment.stage,
+                        arm=assignment.arm,
+                        probability=assignment.probability,
+                        at=trace.at,
+                    )
+                    for order, (unit_id, (trace, assignment)) in enumerate(
+                        ((unit, one) for unit, one in first.items() if unit not in known),
+                        start=0 if last is None else last + 1,
+                    )
+                ]
+            )
+
+
+class Cleaner:
+    """Sanitizes interactions, each a unit of its own; remembers what it saw lately."""
+
+    def __init__(self, sanitizer: Sanitizer, pseudonym: Callable[[UnitId], UnitId]) -> None:
+        self._sanitizer = sanitizer
+        self._pseudonym = pseudonym
+        self._lately: OrderedDict[bytes, tuple[Any, Report]] = OrderedDict()
+
+    def batch(self, traces: Sequence[Trace], intake: Intake) -> Iterator[Trace]:
+        """The sanitized interactions; refusals and findings are counted in ``intake``."""
+        for trace in traces:
+            try:
+                clean, report = self(trace)
+            except UnsanitizableError as error:
+                intake.refused[error.message] += 1
+                continue
+            intake.report += report
+            intake.sanitized += report.total > 0
+            yield clean
+
+    def __call__(self, trace: Trace) -> tuple[Trace, Report]:
+        """One interaction without personal data, and what was found.
+
+        Raises:
+            UnsanitizableError: if it holds something that cannot be read.
+        """
+        content = {
+            "inputs": trace.inputs,
+            "output": trace.output,
+            "reference": trace.reference,
+            "attributes": trace.attributes,
+            "reason": None if isinstance(trace.outcome, Ok) else trace.outcome.reason,
+        }
+        key = msgspec.json.encode(content)
+        value: Any
+        if key in self._lately:
+            value, report = self._lately[key]
+        else:
+            (unit,) = self._sanitizer.sanitize_unit([content])
+            value, report = unit.value, replace(unit.report, units=1)
+            self._lately[key] = value, report
+            if len(self._lately) > _REMEMBERED:
+                self._lately.popitem(last=False)
+        clean = replace(
+            trace,
+            unit_id=self._pseudonym(trace.unit_id),
+            inputs=value["inputs"],
+            output=value["output"],
+            reference=value["reference"],
+            attributes=value["attributes"],
+        )
+        if not isinstance(clean.outcome, Ok):
+            clean = replace(clean, outcome=replace(clean.outcome, reason=value["reason"]))
+        return clean, report
+
+
+class Scorer:
+    """Adds the scores that code can give; what the data brought stays."""
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self._metrics = [metric for metric in metrics if "check" in metric.source]
+        self._origins = {metric.name: origin(metric) or "" for metric in self._metrics}
+
+    def __call__(self, trace: Trace, now: float) -> Trace:
+        """The interaction with one more score per check."""
+        results = score(
+            self._metrics,
+            outcome=trace.outcome,
+            output=trace.output,
+            finish_reason=trace.finish_reason,
+            latency_ms=trace.latency_ms,
+            usage=trace.usage,
+            reference=trace.reference,
+        )
+        added = tuple(
+            Score(metric=name, result=result, source=self._origins[name], at=max(now, trace.at))
+            for name, result in results.items()
+        )
+        return replace(trace, scores=(*trace.scores, *added))
+
+
+def _batches(traces: Iterable[Trace]) -> Iterator[list[Trace]]:
+    waiting = iter(traces)
+    while batch := list(islice(waiting, BATCH)):
+        yield batch

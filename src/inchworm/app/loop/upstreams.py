@@ -1,0 +1,44 @@
+"""Which upstream answers for a configuration: a recording, or an OpenAI-compatible endpoint."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from inchworm.app.house import House
+from inchworm.domain.configuration import Configuration
+from inchworm.domain.errors import UsageError
+from inchworm.domain.layers import Layer
+from inchworm.providers.openai import OpenAIUpstream
+from inchworm.providers.recorded import Recording
+from inchworm.providers.upstream import Upstream
+
+RECORDED, OPENAI = "recorded", "openai"
+
+
+def upstream_for(house: House, configuration: Configuration) -> Upstream:
+    """Who answers for ``configuration``.
+
+    Raises:
+        UsageError: if its ``upstream`` is not known, a key's variable is not set, or
+            ``upstream: recorded`` has no recording to read.
+    """
+    infrastructure = configuration.layer(Layer.INFRASTRUCTURE)
+    kind = infrastructure.get("upstream", OPENAI)
+    if kind == OPENAI:
+        return OpenAIUpstream.of(infrastructure, os.environ)
+    if kind == RECORDED:
+        if house.spec.recording is None:
+            raise UsageError(
+                'infrastructure.upstream is "recorded", and no recording is named',
+                hint=f"add to {house.spec.file}: recording: PATH.jsonl.gz",
+            )
+        return load_recording(house.spec.recording)
+    raise UsageError(f'there is no upstream "{kind}": known are {OPENAI} and {RECORDED}')
+
+
+@lru_cache(maxsize=2)
+def load_recording(path: Path) -> Recording:
+    """The recording at ``path``, read once per process."""
+    return Recording.load(path)
