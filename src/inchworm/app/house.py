@@ -6,9 +6,12 @@ import getpass
 import hashlib
 import hmac
 import os
+import re
 import secrets
+import tempfile
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -21,10 +24,15 @@ from inchworm.domain.rollout import LedgerEntry, Lineage
 from inchworm.domain.serving import ServingTable
 from inchworm.sanitize import Sanitizer
 from inchworm.store.control import ControlStore
+from inchworm.store.locks import make_folder
 from inchworm.store.traces import TraceStore
 
 CONTROL, TRACES, KEY = "control.sqlite3", "traces.duckdb", "secret.key"
 _REMEMBERED = 100_000
+_PLAIN = re.compile(r"(?:[A-Za-z]{1,7}[_-])?[0-9]{1,6}")
+"""Ids in which no built-in detector finds anything (too short for a telephone number or a key), so that the
+common case costs nothing."""
+_KEY_BYTES = 32
 
 
 def user() -> str:
@@ -51,11 +59,15 @@ class House(AbstractContextManager["House"]):
     spec: AppSpec
     clock: Clock = field(default_factory=SystemClock)
     actor: str = field(default_factory=user)
-    _plain_ids: Sanitizer = field(default_factory=Sanitizer)
+    _plain_ids: Sanitizer = field(init=False)
     _pseudonyms: dict[UnitId, UnitId] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
     _control: ControlStore | None = None
     _traces: TraceStore | None = None
+
+    def __post_init__(self) -> None:
+        # All built-in kinds, whatever the content is searched for: an id is never worth a person.
+        self._plain_ids = Sanitizer(custom=self.spec.sanitize.custom)
 
     @property
     def app(self) -> AppRef:
@@ -107,6 +119,8 @@ class House(AbstractContextManager["House"]):
 
         The key lies in the data directory and nowhere else, so that nobody can try addresses out.
         """
+        if _PLAIN.fullmatch(unit_id) and not self.spec.sanitize.custom:
+            return unit_id
         if unit_id not in self._pseudonyms:
             if len(self._pseudonyms) > _REMEMBERED:
                 self._pseudonyms.clear()
@@ -118,18 +132,31 @@ class House(AbstractContextManager["House"]):
     def _key(self) -> bytes:
         """The installation's key, made at first use; 32 bytes that only the owner can read."""
         path = self.spec.data / KEY
-        if not path.exists():
-            made = path.with_suffix(f".{os.getpid()}")
-            try:
-                self.spec.data.mkdir(parents=True, exist_ok=True)
-                with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
-                    file.write(secrets.token_bytes(32))
-                with suppress(FileExistsError):  # another process was first; its key counts
-                    os.link(made, path)
-                made.unlink()
-            except OSError as error:
-                raise StoreError(f"{path} cannot be written: {error.strerror}") from error
-        return path.read_bytes()
+        try:
+            if not path.exists():
+                self._make_key(path)
+            key = path.read_bytes()
+        except OSError as error:
+            raise StoreError(
+                f"the key {path} cannot be read or written: {error.strerror}",
+                hint="make it readable for this user; without it pseudonyms would change",
+            ) from error
+        if len(key) != _KEY_BYTES:  # with a key that is cut short, anybody could try addresses out
+            raise StoreError(f"the key {path} is damaged", hint="restore it from a backup")
+        return key
+
+    def _make_key(self, path: Path) -> None:
+        make_folder(path.parent)
+        handle, name = tempfile.mkstemp(prefix=f"{KEY}.", dir=path.parent)  # mode 0600
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(secrets.token_bytes(_KEY_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):  # another process was first; its key counts
+                os.link(name, path)
+        finally:
+            Path(name).unlink()
 
     def declare_stable(self) -> Lineage:
         """Make the declared configuration stable if nothing is; what is stable then."""

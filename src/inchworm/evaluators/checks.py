@@ -81,6 +81,8 @@ def bind(spec: Any) -> Run:
     Raises:
         UsageError: if the name does not exist or the argument does not fit.
     """
+    if isinstance(spec, str) and spec in CHECKS:
+        return _bare(spec)
     name, argument = parse(spec)
     check = CHECKS[name]
     if argument is not None and check.argument is None:
@@ -99,6 +101,12 @@ def run(spec: Any, answer: Answer) -> Result:
         UsageError: as :func:`bind`.
     """
     return bind(spec)(answer)
+
+
+@lru_cache(maxsize=64)
+def _bare(name: str) -> Run:
+    """A check without an argument, as most are: found by its name alone."""
+    return CHECKS[name].bind(None)
 
 
 @lru_cache(maxsize=256)

@@ -124,7 +124,7 @@ def act(store: Store, rollout_id: RolloutId, event: Act, *, actor: str, reason: 
     lineage, table = store.lineage(rollout.app), store.serving(rollout.app)
     if lineage is None or table is None:
         msg = f"{rollout.app} has no stable configuration"
-        raise NotFoundError(msg, hint="inchworm init makes the present one stable")
+        raise NotFoundError(msg, hint="inchworm adopt makes the declared one stable")
     acted = ask(rollout, lineage, event, actor=actor, reason=reason, now=now)
     change = effects(acted.decision, rollout, lineage, table)
     landed = store.commit(

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inchworm.app.demo.setting import livelier
+from inchworm.app.demo.setting import WEEK, livelier
 from inchworm.app.demo.stage import Stage
 from inchworm.app.demo.tell import Teller, interval, percent, points
 from inchworm.app.demo.traffic import Session
 from inchworm.app.loop.attributing import Findings, attribute, propose_failures
-from inchworm.app.loop.measuring import MAIN, accept, build_eval_set, compare
+from inchworm.app.loop.measuring import MAIN, accept, compare
 from inchworm.domain.benchmark import Benchmark
-from inchworm.domain.change import Plan
+from inchworm.domain.change import Plan, diff
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.ids import ConfigurationId
 from inchworm.domain.outcome import Scored
 from inchworm.domain.rollout import Rollout, RolloutState
 from inchworm.domain.serving import Resolved
 from inchworm.evaluators.score import score
-
-WEEK = "week"
-"""The eval set that the bundle is taken apart on: another draw from the same traffic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +105,6 @@ def feed_back(stage: Stage, tell: Teller, *, plan: Plan, insisted: Rollout) -> F
     """Chapter 6: who did it, the failures as cases, and the next change measured against the winner."""
     tell.chapter(6, "Feed back", "every combination of the three layers is measured; the culprit gets a name")
     house = stage.house
-    if not any(summary.name == WEEK for summary in house.control.eval_sets(house.app)):
-        build_eval_set(house, name=WEEK, size=600, seed=2)
     week = house.control.eval_set(house.app, WEEK, 1)
     findings = attribute(house, plan.change.base, plan.change.candidate, eval_set=week)
     found = findings.attribution
@@ -155,7 +150,8 @@ def _next(stage: Stage, tell: Teller, eval_set: str) -> Benchmark:
     stable = house.control.configuration(house.lineage().stable)
     wanted = livelier(stable)
     tell.say()
-    tell.say(f"The next change, temperature 0 → 0.7, is measured against the winner on {eval_set}:")
+    moved = ", ".join(f"{'.'.join(item.path)} {item.old} → {item.new}" for item in diff(stable, wanted))
+    tell.say(f"The next change, {moved}, is measured against the winner on {eval_set}:")
     benchmark = compare(house, stable, wanted, eval_set=house.control.eval_set(house.app, MAIN))
     tell.benchmark(benchmark)
     return benchmark

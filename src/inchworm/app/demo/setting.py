@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from importlib.resources import as_file, files
+from collections.abc import Collection
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,11 @@ from inchworm.domain.layers import Layer
 _HERE = Path(__file__).parent
 RECORDING = _HERE / "recordings" / "smollm2-135m.jsonl.gz"
 """Real answers of SmolLM2-135M-Instruct; ``scripts/record_demo.py`` records them again."""
+WEEK = "week"
+"""The eval set that the bundle is taken apart on: another, larger draw from the same traffic."""
+
+
+COPY = "recording.jsonl.gz"
 
 
 def shop_file() -> Path:
@@ -23,12 +28,27 @@ def shop_file() -> Path:
     return _HERE / "fernhill" / "inchworm.yaml"
 
 
-def set_up(folder: Path) -> Path:
-    """Put the shop's files in ``folder``, where they are not yet; its ``inchworm.yaml``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with as_file(files("inchworm.app.demo").joinpath("fernhill")) as shop:
-        shutil.copytree(shop, folder, dirs_exist_ok=True)
-    return folder / "inchworm.yaml"
+def set_up(folder: Path, recording: Path) -> Path:
+    """Put the shop's files and the recording in ``folder``, if they are not there; its ``inchworm.yaml``."""
+    file = folder / "inchworm.yaml"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(recording, folder / COPY)
+        shutil.copytree(_HERE / "fernhill", folder, dirs_exist_ok=True)
+    return file
+
+
+def write_down(file: Path, moved: Collection[Layer]) -> None:
+    """Let the shop's ``inchworm.yaml`` say what has become stable, so that the next change starts there."""
+    text = file.read_text(encoding="utf-8")
+    for layer, old, new in (
+        (Layer.PARAMETERS, "max_tokens: 64", "max_tokens: 32"),
+        (Layer.CONTEXT, "documents: 1,", "documents: 3,"),
+        (Layer.PROMPT, "prompts/examples.yaml", "prompts/examples-sentences.yaml"),
+    ):
+        if layer in moved:
+            text = text.replace(old, new)
+    file.write_text(text, encoding="utf-8")
 
 
 def tuesday(stable: Configuration) -> Configuration:

@@ -21,8 +21,8 @@ from inchworm.domain.ids import ConfigurationId, RolloutId
 from inchworm.domain.rollout import Decision, Rollout
 from inchworm.rollout.transitions import IN_FLIGHT, TERMINAL
 
-SLOT_S = 1_800.0
-"""Half an hour of traffic at a time, then one round of the control loop ..."""
+SLOT_S = 3_600.0
+"""An hour of traffic at a time, then one round of the control loop ..."""
 YOUNG_S, YOUNG_SLOT_S = 3_600.0, 300.0
 """... and five minutes in the first hour of a canary."""
 _MOST_DAYS = 60

@@ -10,7 +10,7 @@ from pathlib import Path
 from inchworm.app.clock import SimulatedClock
 from inchworm.app.config.load import load
 from inchworm.app.demo.ending import bundle_at_once, feed_back, summarize
-from inchworm.app.demo.setting import set_up, tuesday
+from inchworm.app.demo.setting import COPY, WEEK, set_up, tuesday, write_down
 from inchworm.app.demo.shop import messages
 from inchworm.app.demo.stage import Stage
 from inchworm.app.demo.tell import Teller, interval, moment, percent
@@ -23,6 +23,7 @@ from inchworm.app.loop.topics import Picture, fit
 from inchworm.app.loop.upstreams import load_recording
 from inchworm.capture.dialects.trace_1 import to_json
 from inchworm.capture.importers import read
+from inchworm.domain.benchmark import Benchmark
 from inchworm.domain.change import Plan
 from inchworm.domain.errors import NotFoundError
 from inchworm.domain.layers import Layer
@@ -32,8 +33,8 @@ from inchworm.domain.trace import Trace
 from inchworm.domain.verdict import Verdict
 from inchworm.label.clusters import PassRate
 
-MONDAY = 1_793_577_600.0
-"""Monday 2 November 2026, 00:00 UTC: the story begins here, whatever day it is outside."""
+TUESDAY = 1_794_319_200.0
+"""Tuesday 10 November 2026, 14:00 UTC: the pull request lands, whatever day it is outside."""
 PER_DAY = 24_000
 GRABBED = 6_000
 LOOSE = 15.0
@@ -57,14 +58,14 @@ class Setting:
 
 def run(setting: Setting, tell: Teller) -> None:
     """Tell the whole story."""
-    file = set_up(setting.folder)
-    spec = replace(load(file), recording=setting.recording)
-    recording = load_recording(setting.recording)
-    clock = SimulatedClock(MONDAY)
+    file = set_up(setting.folder, setting.recording)
+    spec = load(file)
+    recording = load_recording(setting.folder / COPY)
+    clock = SimulatedClock(TUESDAY)
     with House(spec=spec, clock=clock, actor="ana") as house:
         traffic = Traffic(
             recording=recording,
-            start=MONDAY + 7 * DAY_S - GRABBED * DAY_S / PER_DAY,
+            start=TUESDAY - GRABBED * DAY_S / PER_DAY,
             per_day=PER_DAY,
             seed=setting.seed,
         )
@@ -91,8 +92,8 @@ class Story:
 
     def tell_all(self) -> None:
         """All chapters."""
-        self.stage.clock.at = MONDAY + 7 * DAY_S
-        self.house.declare_stable()
+        house = self.house
+        house.declare_stable()
         self.grab_and_sanitize()
         self.label()
         self.benchmark()
@@ -100,6 +101,8 @@ class Story:
         plan = self.plan()
         self.deploy(plan)
         insisted = self.insist(plan)
+        stable = house.control.configuration(house.lineage().stable)
+        write_down(house.spec.file, plan.change.base.moved(stable))
         bundle = bundle_at_once(self.stage, self.tell, plan)
         fed = feed_back(self.stage, self.tell, plan=plan, insisted=insisted)
         summarize(self.stage, self.tell, plan=plan, insisted=insisted, bundle=bundle, fed=fed)
@@ -125,7 +128,7 @@ class Story:
         served = [Resolved(configuration_id=first.id, assignment=None)] * len(sessions)
         traces = traffic.traces(house.app, sessions, served, {first.id: first, stable.id: stable})
         log = BytesIO("".join(f"{to_json(trace)}\n" for trace in traces).encode())
-        for item in read(log, app=house.app, default_at=MONDAY):
+        for item in read(log, app=house.app, default_at=TUESDAY):
             if not isinstance(item, Trace):
                 raise NotFoundError(f"line {item.line} of the shop's log was refused: {item.reason}")
             yield item
@@ -183,9 +186,10 @@ class Story:
         """Chapter 4."""
         self.tell.chapter(4, "Benchmark", "an eval set is drawn from the traffic")
         house = self.house
-        known = [summary for summary in house.control.eval_sets(house.app) if summary.name == MAIN]
-        if not known:
-            build_eval_set(house, size=450, seed=1)
+        known = {summary.name for summary in house.control.eval_sets(house.app)}
+        for name, size, seed in ((MAIN, 450, 1), (WEEK, 600, 2)):
+            if name not in known:
+                build_eval_set(house, name=name, size=size, seed=seed)
         eval_set = house.control.eval_set(house.app, MAIN, 1)
         scored = sum(case.reference is not None for case in eval_set.cases)
         self.tell.say(
@@ -220,9 +224,23 @@ class Story:
         mine = self._of(plan)
         if not mine:
             mine = list(apply(house, plan.id))
+        self._recall(mine)
         self.stage.play([rollout.id for rollout in mine])
-        for rollout in self._of(plan):
-            self._told(rollout)
+        self.tell.say()
+        self.tell.table(
+            ["step", "ended", "seen by", "of sessions"],
+            [
+                [
+                    f"{one.id} {one.layer}",
+                    one.state.value.replace("_", " "),
+                    f"{candidate:,}",
+                    f"{everyone:,}",
+                ]
+                for one in self._of(plan)
+                for candidate, everyone in (self.stage.seen(one),)
+            ],
+            left=2,
+        )
 
     def insist(self, plan: Plan) -> Rollout:
         """The rejected step again, with the gate's margin loosened: the canary stops it."""
@@ -242,50 +260,44 @@ class Story:
             strict, house.spec = house.spec, loose
             again = list(apply(house, make_plan(house, wanted, reason="more documents must be better").id))
             house.spec = strict
+        self._recall(again)
         self.stage.play([rollout.id for rollout in again])
         ended = house.control.rollout(again[0].id)
-        self._told(ended)
         candidate, everyone = self.stage.seen(ended)
-        hours = ((ended.ended_at or ended.entered_at) - (ended.started_at or ended.entered_at)) / 3_600
+        minutes = ((ended.ended_at or ended.entered_at) - (ended.started_at or ended.entered_at)) / 60
         self.tell.say(
-            f"Seen by {candidate:,} of the {everyone:,} sessions of {hours:.1f} hours; "
-            f"the other {PER_DAY - candidate:,} of that day's {PER_DAY:,} never met it.",
+            f"It ran for {minutes:,.0f} minutes: {candidate:,} of {everyone:,} sessions saw it, "
+            f"{PER_DAY:,} a day did not.",
             style="bold",
         )
         return ended
+
+    def _recall(self, rollouts: list[Rollout]) -> None:
+        """Say again what was decided before this demo was stopped."""
+        for rollout in rollouts:
+            for decision in self.house.control.decisions(rollout.id):
+                self.stage.heard(decision)
 
     def _of(self, plan: Plan) -> list[Rollout]:
         rollouts = self.house.control.rollouts(self.house.app)
         return [rollout for rollout in rollouts if rollout.plan_id == plan.id]
 
-    def _told(self, rollout: Rollout) -> None:
-        candidate, everyone = self.stage.seen(rollout)
-        self.tell.say(
-            f"{rollout.id} {rollout.layer} ended {rollout.state.value.replace('_', ' ')}: seen by "
-            f"{candidate:,} of {everyone:,} sessions.",
-            style="bold",
-        )
-
 
 def _hear(tell: Teller, house: House, decision: Decision) -> None:
-    """Say a decision when it is made, and show the benchmark behind it."""
+    """Say a decision when it is made, under the benchmark that it rests on."""
     rollout = house.control.rollout(decision.rollout_id)
     if decision.kind is DecisionKind.START:
         tell.say()
-    tell.say(f"{moment(decision.at)}  {rollout.id} {rollout.layer}: {decision.because}")
-    if (
-        rollout.benchmark_id is not None
-        and decision.kind
-        in {
-            DecisionKind.EXPOSE,
-            DecisionKind.REJECT,
-            DecisionKind.HOLD,
-        }
-        and rollout.generation <= 3
-    ):
-        benchmark = house.control.benchmark(rollout.benchmark_id)
-        tell.benchmark(benchmark)
-        losing = [effect for effect in benchmark.clusters if effect.worse]
-        if benchmark.verdict is Verdict.FAIL and losing:
-            worst = min(losing, key=lambda effect: effect.effect.estimate)
-            tell.say(f"worst topic: {worst.cluster}, {interval(worst.effect)}", style="dim")
+        tell.say(f"{rollout.id} · step {rollout.step} of {rollout.steps} · {rollout.layer}", style="bold")
+    gated = decision.kind in {DecisionKind.EXPOSE, DecisionKind.REJECT}
+    if gated and rollout.benchmark_id is not None:
+        _measured(tell, house.control.benchmark(rollout.benchmark_id))
+    tell.entry(moment(decision.at), f"{decision.because[:1].upper()}{decision.because[1:]}")
+
+
+def _measured(tell: Teller, benchmark: Benchmark) -> None:
+    tell.benchmark(benchmark)
+    losing = [effect for effect in benchmark.clusters if effect.worse]
+    if benchmark.verdict is Verdict.FAIL and losing:
+        worst = min(losing, key=lambda effect: effect.effect.estimate)
+        tell.say(f"worst topic: {worst.cluster}, {interval(worst.effect)}", style="dim")

@@ -60,13 +60,23 @@ class Teller:
     def chapter(self, number: int, title: str, what: str) -> None:
         """Begin a chapter."""
         self.console.print()
-        self.console.print(Text(f"{number}  {title}", style="bold"), Text(what, style="dim"))
+        self._lines(f"{number}  ", Text.assemble((title, "bold"), ("  " + what, "dim")))
 
     def say(self, text: str = "", style: str = "") -> None:
         """One paragraph, indented."""
-        width = min(self.console.width, WIDTH) - 3
-        for line in Text(text, style=style).wrap(self.console, width) if text else [Text()]:
-            self.console.print(Text("   ") + line)
+        self._lines("   ", Text(text, style=style))
+
+    def entry(self, when: str, what: str) -> None:
+        """One line of a log: the moment, and what happened then."""
+        self._lines("   ", Text.assemble((f"{when}  ", "dim"), what), hang=len(when) + 2)
+
+    def _lines(self, lead: str, text: Text, *, hang: int = 0) -> None:
+        width = max(min(self.console.width, WIDTH) - len(lead) - hang, 20)
+        head, rest = text[:hang], text[hang:]
+        for place, line in enumerate(rest.wrap(self.console, width) if rest.plain else [Text()]):
+            line.rstrip()
+            first = Text.assemble(lead, head) if place == 0 else Text(" " * (len(lead) + hang))
+            self.console.print(Text.assemble(first, line), soft_wrap=True)
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> None:
         """A table without lines; the first ``left`` columns are text, the others numbers."""
@@ -82,9 +92,8 @@ class Teller:
 
     def benchmark(self, benchmark: Benchmark) -> None:
         """A benchmark's verdict and comparisons."""
-        self.say(f"benchmark {benchmark.id} on {benchmark.eval_set}: {_WORDS[benchmark.verdict]}")
         self.table(
-            ["metric", "before", "after", "difference", "margin", ""],
+            [f"{benchmark.eval_set}", "before", "after", "difference", "margin", ""],
             [
                 [
                     item.metric,

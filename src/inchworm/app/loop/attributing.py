@@ -43,6 +43,9 @@ def attribute(
 ) -> Findings:
     """Measure every combination of the layers that differ, name those that did it, propose cases.
 
+    Proposed are broken cases that the latest ``main`` lacks, so attributing on another draw (or after
+    ``main`` was drawn anew) finds more to propose than attributing on ``main`` itself.
+
     Raises:
         UsageError: if nothing differs, or no such metric is declared.
         NotIdentifiableError: if too many layers moved, or too few cases can be scored.

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from inchworm.app.house import House
 from inchworm.app.loop.evidence import StoredUnits, freeze
-from inchworm.app.loop.measuring import work_off
+from inchworm.app.loop.measuring import MAIN, work_off
 from inchworm.domain.canonical import canonical
 from inchworm.domain.change import Change, Plan
 from inchworm.domain.configuration import Configuration
-from inchworm.domain.errors import NotFoundError, StaleBaseError
+from inchworm.domain.errors import ConflictError, NotFoundError, StaleBaseError
 from inchworm.domain.ids import PlanId, RolloutId, short
 from inchworm.domain.metric import Metric
 from inchworm.domain.rollout import Decision, LedgerEntry, Rollout, RolloutState
@@ -26,6 +26,7 @@ HASH_VERSION = 1
 _LONGEST = 8
 _LATEST = 1_000
 _TRAFFIC_DAYS = 7.0
+_PREFIX = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +103,8 @@ def look_ahead(house: House, plan: Plan) -> Outlook:
     stages = (
         forecast(house.spec.policy, house.spec.metrics, rates, units_per_day=traffic) if traffic > 0 else ()
     )
-    sets = house.control.eval_sets(house.app)
-    cases = max((summary.cases for summary in sets), default=0)
+    sets = [summary for summary in house.control.eval_sets(house.app) if summary.name == MAIN]
+    cases = max(sets, key=lambda summary: summary.version).cases if sets else 0
     everything = house.control.rollouts(house.app)
     flying = [rollout for rollout in everything if rollout.state in IN_FLIGHT]
     return Outlook(
@@ -122,10 +123,11 @@ def apply(house: House, plan_id: PlanId) -> tuple[Rollout, ...]:
     Raises:
         NotFoundError: if there is no such plan.
         StaleBaseError: if stable has moved since the plan was made.
-        ConflictError: if the plan is applied already.
+        ConflictError: if steps of the plan are queued or in flight already; it names their rollouts.
     """
     plan = house.control.plan(plan_id)
     now = house.now()
+    _refuse_twice(house, plan)
     lineage = house.lineage()
     if lineage.stable != plan.change.base.id:
         raise _stale(plan, lineage.stable, lineage.note)
@@ -168,6 +170,17 @@ def apply(house: House, plan_id: PlanId) -> tuple[Rollout, ...]:
     return rollouts
 
 
+def _refuse_twice(house: House, plan: Plan) -> None:
+    """The store refuses it too, for whoever comes between; this one says where the first one stands."""
+    still = house.control.rollouts(house.app, {RolloutState.QUEUED, *IN_FLIGHT})
+    mine = [rollout for rollout in still if rollout.plan_id == plan.id]
+    if mine:
+        where = ", ".join(f"{rollout.id} ({rollout.layer}) is {rollout.state.value}" for rollout in mine)
+        raise ConflictError(
+            f"{plan.id} is applied already: {where}", hint=f"watch it: inchworm rollout show {mine[0].id}"
+        )
+
+
 def _stale(plan: Plan, stable: str, note: str) -> StaleBaseError:
     return StaleBaseError(
         f"stable has moved since {plan.id} was made ({short(plan.change.base.id)} → {short(stable)}, {note})",
@@ -207,14 +220,18 @@ def advance(house: House, *, owner: str) -> list[Decision]:
 
 
 def find_plan(house: House, name: str) -> PlanId:
-    """The id of a plan by its name or a unique part of it.
+    """The id of a plan by its id or the beginning of it, with or without ``plan-``.
 
     Raises:
-        NotFoundError: if there is none, or several fit.
+        NotFoundError: if there is none.
+        UsageError: if several fit.
     """
     plans = [plan.id for plan in house.control.plans(house.app)]
-    found = [plan_id for plan_id in plans if plan_id == name or plan_id.removeprefix("plan-") == name]
+    wanted = name.removeprefix("plan-")
+    found = [plan_id for plan_id in plans if wanted and plan_id.removeprefix("plan-").startswith(wanted)]
     if not found:
         recent = ", ".join(plans[:3]) or "none"
         raise NotFoundError(f"there is no plan {name} (latest: {recent})", hint="inchworm plan")
+    if len(found) > 1:
+        raise UsageError(f"{name} fits several plans: {', '.join(found)}")
     return found[0]

@@ -6,19 +6,18 @@ cannot be sanitized is refused with its reason.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-import msgspec
-
 from inchworm.app.house import House
 from inchworm.app.loop.topics import Topics
-from inchworm.domain.ids import RolloutId, UnitId
+from inchworm.domain.ids import RolloutId, TraceId, UnitId
 from inchworm.domain.metric import Metric
-from inchworm.domain.outcome import Ok, Score
+from inchworm.domain.outcome import Ok, Score, Scored
 from inchworm.domain.trace import Assignment, Exposure, Trace
 from inchworm.evaluators.score import origin, score
 from inchworm.sanitize import Report, Sanitizer, UnsanitizableError
@@ -36,7 +35,7 @@ class Intake:
         duplicate: known already, by id.
         refused: could not be sanitized, by reason.
         report: what sanitizing found, by kind. No raw value.
-        sanitized: stored interactions in which something was found.
+        sanitized: interactions in which something was found, duplicates included.
     """
 
     new: int = 0
@@ -117,7 +116,7 @@ class Cleaner:
     def __init__(self, sanitizer: Sanitizer, pseudonym: Callable[[UnitId], UnitId]) -> None:
         self._sanitizer = sanitizer
         self._pseudonym = pseudonym
-        self._lately: OrderedDict[bytes, tuple[Any, Report]] = OrderedDict()
+        self._lately: OrderedDict[str, tuple[Any, Report]] = OrderedDict()
 
     def batch(self, traces: Sequence[Trace], intake: Intake) -> Iterator[Trace]:
         """The sanitized interactions; refusals and findings are counted in ``intake``."""
@@ -137,14 +136,20 @@ class Cleaner:
         Raises:
             UnsanitizableError: if it holds something that cannot be read.
         """
+        scores = trace.scores
         content = {
             "inputs": trace.inputs,
             "output": trace.output,
             "reference": trace.reference,
             "attributes": trace.attributes,
             "reason": None if isinstance(trace.outcome, Ok) else trace.outcome.reason,
+            "finish_reason": trace.finish_reason,
+            "sources": [score.source for score in scores],
+            "reasons": [
+                None if isinstance(score.result, Scored) else score.result.reason for score in scores
+            ],
         }
-        key = msgspec.json.encode(content)
+        key = _text(content)
         value: Any
         if key in self._lately:
             value, report = self._lately[key]
@@ -156,15 +161,40 @@ class Cleaner:
                 self._lately.popitem(last=False)
         clean = replace(
             trace,
+            id=TraceId(self._pseudonym(UnitId(trace.id))),
             unit_id=self._pseudonym(trace.unit_id),
             inputs=value["inputs"],
             output=value["output"],
             reference=value["reference"],
             attributes=value["attributes"],
+            finish_reason=value["finish_reason"],
+            scores=tuple(
+                _said_anew(score, source, reason)
+                for score, source, reason in zip(scores, value["sources"], value["reasons"], strict=True)
+            ),
         )
         if not isinstance(clean.outcome, Ok):
             clean = replace(clean, outcome=replace(clean.outcome, reason=value["reason"]))
         return clean, report
+
+
+def _text(content: dict[str, Any]) -> str:
+    """JSON text, the same for the same content; what has none could not be stored either."""
+    try:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
+        raise UnsanitizableError(
+            "An interaction holds what is no JSON value: NaN, a lone surrogate, or a type that JSON lacks.",
+            hint="Write numbers, texts, booleans, null, arrays and objects.",
+        ) from error
+    return text
+
+
+def _said_anew(score: Score, source: str, reason: str | None) -> Score:
+    if isinstance(score.result, Scored) or reason is None:
+        return replace(score, source=source)
+    return replace(score, source=source, result=replace(score.result, reason=reason))
 
 
 class Scorer:

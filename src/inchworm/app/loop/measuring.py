@@ -15,7 +15,7 @@ from inchworm.benchmark.report import decisive
 from inchworm.benchmark.wording import WORDS
 from inchworm.domain.benchmark import Benchmark, Trial
 from inchworm.domain.configuration import Configuration
-from inchworm.domain.errors import InchwormError, NotFoundError
+from inchworm.domain.errors import InchwormError
 from inchworm.domain.evalset import Case, EvalSet
 from inchworm.domain.ids import ConfigurationId
 from inchworm.domain.layers import Layer
@@ -36,7 +36,7 @@ def build_eval_set(house: House, *, name: str = MAIN, size: int = 600, seed: int
     """Draw a new version of an eval set from the stored interactions.
 
     Raises:
-        NotFoundError: if nothing with content is stored.
+        InputError: if nothing with content is stored.
     """
     versions = [summary.version for summary in house.control.eval_sets(house.app) if summary.name == name]
     traces = [trace for batch in house.traces.iterate(house.app) for trace in batch]
@@ -128,6 +128,9 @@ def compare(
     watch: Watch | None = None,
 ) -> Benchmark:
     """Benchmark ``candidate`` against ``base`` and keep the result."""
+    now = house.now()
+    for configuration in (base, candidate):
+        house.control.put_configuration(house.app, configuration, note="benchmarked", at=now)
     count = repetitions((base, candidate)) if samples is None else samples
     made = replay(house, eval_set.cases, (base, candidate), count, max_usd=max_usd, watch=watch)
     benchmark = gate(
@@ -177,11 +180,8 @@ def _work(house: House, item: WorkItem, owner: str) -> None:
             eval_set=house.control.eval_set(house.app, MAIN),
             margin_factor=float(item.payload["margin_factor"]),
         )
-    except NotFoundError as error:
-        house.control.fail_work(item.id, owner=owner, error=f"{error.message}: {error.hint}", retry=False)
-        return
     except InchwormError as error:
-        house.control.fail_work(item.id, owner=owner, error=error.message, retry=False)
+        house.control.fail_work(item.id, owner=owner, error=_said(error), retry=False)
         return
     house.control.finish_work(
         item.id,
@@ -192,6 +192,10 @@ def _work(house: House, item: WorkItem, owner: str) -> None:
             "because": because(benchmark),
         },
     )
+
+
+def _said(error: InchwormError) -> str:
+    return error.message if error.hint is None else f"{error.message}: {error.hint}"
 
 
 def because(benchmark: Benchmark) -> str:

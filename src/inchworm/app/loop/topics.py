@@ -25,6 +25,7 @@ OTHER = "other"
 """Where an interaction goes that is near no topic."""
 _PASS = 0.5
 _MOST_FITTED = 20_000
+_REMEMBERED = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def text_of(inputs: dict[str, Any]) -> str:
         return question
     messages = inputs.get("messages")
     if isinstance(messages, list):
-        said = [message for message in messages if message.get("role") == "user"]
+        said = [one for one in messages if isinstance(one, dict) and one.get("role") == "user"]
         if said:
             content = said[-1].get("content")
             return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
@@ -83,6 +84,8 @@ class Topics:
         if self._frozen is None:
             return {}
         texts = {trace.id: text_of(trace.inputs) for trace in traces if trace.has_content}
+        if len(self._lately) > _REMEMBERED:
+            self._lately.clear()
         fresh = sorted(set(texts.values()) - self._lately.keys())
         if fresh:
             embedder, clustering = self._frozen

@@ -60,7 +60,7 @@ class LineageStore(Concern):
         if name == "stable":
             lineage = self.lineage(app)
             if lineage is None:
-                raise NotFoundError(f"{app} has no stable configuration yet", hint="inchworm init")
+                raise NotFoundError(f"{app} has no stable configuration yet", hint="inchworm adopt")
             return self.configuration(lineage.stable)
         if len(name) < _PREFIX:
             raise UsageError(f'"{name}" is too short: type at least {_PREFIX} characters of the id')

@@ -61,7 +61,7 @@ class RolloutStore(Concern):
             lineages = tables.lineages
             stable = connection.execute(select(lineages.c.stable).where(lineages.c.app == key)).scalar()
             if stable is None:
-                raise NotFoundError(f"{key} has no stable configuration yet", hint="inchworm init")
+                raise NotFoundError(f"{key} has no stable configuration yet", hint="inchworm adopt")
             if stable != expected_stable:
                 return False
             for rollout in rollouts:

@@ -1,0 +1,152 @@
+"""``inchworm attribute``: which layer did it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from inchworm.app.cli.output import Progress, counted, emit, heading, paragraph, say, table
+from inchworm.app.cli.session import Session, configuration, eval_set, json_option, pass_session
+from inchworm.domain.errors import UsageError
+from inchworm.domain.ids import short
+
+if TYPE_CHECKING:
+    from inchworm.app.loop.attributing import Findings
+    from inchworm.benchmark.replay import Progress as Replayed
+    from inchworm.domain.attribution import Contribution, Corner
+
+_ID = 12
+
+
+@click.command("attribute")
+@click.argument("base")
+@click.argument("candidate")
+@click.option("--metric", metavar="NAME", help="Which metric; the first goal if left out.")
+@click.option(
+    "--evalset", "cases", default="main", show_default=True, metavar="NAME[@VERSION]", help="On which cases."
+)
+@click.option(
+    "--repetitions",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    help="Answers per case; 3 with a temperature, else 1.",
+)
+@json_option
+@pass_session
+def command(
+    session: Session,
+    *,
+    base: str,
+    candidate: str,
+    metric: str | None,
+    cases: str,
+    repetitions: int | None,
+    as_json: bool,
+) -> None:
+    """Find the layer that did it.
+
+    Measures every combination of the layers that differ between BASE and CANDIDATE (stable, declared, or the
+    beginning of an id), names the layers that moved the metric, and says which combination to ship today.
+    """
+    from inchworm.app.loop.attributing import attribute
+
+    progress = Progress("answers")
+
+    def watch(seen: Replayed) -> None:
+        progress(seen.done, seen.total, f"  {seen.cached:,} from the cache" if seen.cached else "")
+
+    with session.house() as house:
+        found = eval_set(house, cases)
+        sides = [configuration(house, name) for name in (base, candidate)]
+        if sides[0] == sides[1]:
+            raise UsageError(f"{base} and {candidate} are the same configuration, {short(sides[0].id)}")
+        try:
+            findings = attribute(
+                house, sides[0], sides[1], eval_set=found, metric=metric, samples=repetitions, watch=watch
+            )
+        finally:
+            progress.clear()
+        lineage = house.control.lineage(house.app)
+    if as_json:
+        emit(_json(findings))
+        return
+    say(*_lines(findings, None if lineage is None else lineage.stable))
+
+
+def _json(findings: Findings) -> dict[str, Any]:
+    from inchworm.app.cli.data import data_of
+
+    return {
+        "attribution": data_of(findings.attribution),
+        "proposals": [data_of(proposal) for proposal in findings.proposals],
+    }
+
+
+def _lines(findings: Findings, stable: str | None) -> list[str]:
+    from inchworm.benchmark.wording import interval, points
+
+    found = findings.attribution
+    base, candidate = found.corners[0].mean, _whole(found.corners).mean
+    errored = f", {found.errored:,} errored" if found.errored else ""
+    counts = ", ".join(
+        [
+            counted(found.cases, "case"),
+            counted(len(found.corners), "cell"),
+            counted(found.trials, "answer") + errored,
+        ]
+    )
+    out = paragraph(f"{found.metric} {base:.2f} → {candidate:.2f}   {interval(found.total)}, {counts}")
+    out[0] = heading(out[0])
+    rows = [
+        [
+            " × ".join(one.layers),
+            points(one.effect.estimate),
+            f"({points(one.effect.low)} … {points(one.effect.high)})",
+            "named" if one.named else "nothing measurable",
+        ]
+        for one in found.contributions
+        if one.named or len(one.layers) == 1
+    ]
+    out += ["", *table(rows, heads=["layer", "points", "95 % interval", ""], right={1})]
+    silent = sum(1 for one in found.contributions if not one.named and len(one.layers) > 1)
+    if silent:
+        out.append(f"  {counted(silent, 'interaction')} of layers: nothing measurable")
+    out += ["", *paragraph(_ship(found.ship, found.base, found.candidate, stable))]
+    for proposal in findings.proposals:
+        out += paragraph(
+            f"{proposal.because}. Add them to the eval set? inchworm evalset accept {proposal.id}"
+        )
+    if not any(one.named for one in found.contributions):
+        out += paragraph(_nobody(found.contributions))
+    return out
+
+
+def _whole(corners: tuple[Corner, ...]) -> Corner:
+    return max(corners, key=lambda corner: len(corner.moved))
+
+
+def _ship(ship: Corner, base: str, candidate: str, stable: str | None) -> str:
+    from inchworm.benchmark.wording import interval
+
+    plan = (
+        ""
+        if ship.configuration_id == stable
+        else f" Plan it: inchworm plan --to {ship.configuration_id[:_ID]}"
+    )
+    if ship.configuration_id == base:
+        return f"Ship today: none of it; stay with {short(base)}.{plan}"
+    if ship.configuration_id == candidate:
+        return f"Ship today: all of it, {interval(ship.effect)}.{plan}"
+    which = " + ".join(ship.moved)
+    alone = " alone" if len(ship.moved) == 1 else ""
+    return f"Ship today: {which}{alone}, {interval(ship.effect)}.{plan}"
+
+
+def _nobody(contributions: tuple[Contribution, ...]) -> str:
+    widest = max((one.effect.high - one.effect.low for one in contributions), default=0.0)
+    return (
+        "No layer can be named: no effect is larger than what these cases can tell apart "
+        f"(intervals are up to {100 * widest:.1f} points wide). "
+        "More cases would tell more: inchworm evalset build"
+    )

@@ -1,0 +1,217 @@
+"""``inchworm rollout``: what is being exposed, the evidence, and what people do about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from inchworm.app.cli.groups import Lazy, LazyGroup, end
+from inchworm.app.cli.output import counted, emit, one_line, say, table, when, width
+from inchworm.app.cli.session import Session, json_option, pass_session
+from inchworm.domain.errors import NotFoundError
+from inchworm.domain.ids import RolloutId, UnitId, short
+
+if TYPE_CHECKING:
+    from inchworm.app.house import House
+    from inchworm.domain.rollout import Decision, Rollout
+
+_HERE = "inchworm.app.cli.rollout"
+_ACTS = "inchworm.app.cli.rollout_acts"
+
+group = LazyGroup(
+    name="rollout",
+    default="ls",
+    lazy={
+        "ls": Lazy(f"{_HERE}:ls", "List rollouts (what you get without a command)."),
+        "show": Lazy(f"{_HERE}:show", "Show exposures, evidence and decisions."),
+        "watch": Lazy("inchworm.app.cli.rollout_watch:watch", "Carry it through, and show how it goes."),
+        "pause": Lazy(f"{_ACTS}:pause", "Stop it from growing; guardrails run on."),
+        "resume": Lazy(f"{_ACTS}:resume", "Let it go on."),
+        "promote": Lazy(f"{_ACTS}:promote", "Move it up one rung, ahead of the evidence."),
+        "abort": Lazy(f"{_ACTS}:abort", "Stop it for good; everybody gets stable."),
+        "undo": Lazy(f"{_ACTS}:undo", "Take a completed one back."),
+        "replay": Lazy(f"{_HERE}:replay", "Recompute its decisions from their stored evidence."),
+        "resolve": Lazy(f"{_HERE}:resolve", "Say which configuration units get, and record it."),
+    },
+    help="Watch a change being exposed, and act on it.",
+)
+"""``inchworm rollout``."""
+
+
+def find(house: House, name: str) -> Rollout:
+    """A rollout of this app by its id: ``r-7``, or ``7``.
+
+    Raises:
+        NotFoundError: if there is none; the latest are named.
+    """
+    wanted = f"r-{name}" if name.isdecimal() else name
+    everything = house.control.rollouts(house.app)
+    for one in everything:
+        if one.id == wanted:
+            return one
+    latest = ", ".join(one.id for one in everything[-3:])
+    hint = f"the latest: {latest}" if latest else "start one: inchworm plan"
+    raise NotFoundError(f'{house.app} has no rollout "{one_line(name)}"', hint=hint)
+
+
+@click.command("ls")
+@json_option
+@pass_session
+def ls(session: Session, *, as_json: bool) -> None:
+    """List rollouts, the latest first."""
+    from inchworm.app.cli import rollout_view
+
+    with session.house() as house:
+        found = house.control.rollouts(house.app)[::-1]
+    if as_json:
+        emit({"rollouts": [rollout_view.brief(one) for one in found]})
+    elif not found:
+        say("Nothing was rolled out yet. Begin with: inchworm plan")
+    else:
+        rows = [
+            [
+                one.id,
+                f"{one.step} of {one.steps}",
+                str(one.layer),
+                rollout_view.standing(one),
+                when(one.entered_at),
+                one_line(one.because, max(width() // 3, 30)),
+            ]
+            for one in found
+        ]
+        heads = ["id", "step", "layer", "state", "since", "because"]
+        say(*table(rows, heads=heads, indent=0))
+
+
+@click.command("show")
+@click.argument("name", metavar="ID")
+@json_option
+@pass_session
+def show(session: Session, *, name: str, as_json: bool) -> None:
+    """Show exposures, evidence and decisions.
+
+    Evidence is an e-value: harm rolls back when it passes its line, a stage expands when evidence that the
+    loss is within the margin passes its own. Intervals hold at all times at once.
+    """
+    from inchworm.app.cli import rollout_view
+
+    with session.house() as house:
+        view = rollout_view.View.of(house, find(house, name))
+    if as_json:
+        emit(view.as_json())
+    else:
+        say(*view.lines())
+
+
+@click.command("replay")
+@click.argument("name", metavar="ID")
+@json_option
+@pass_session
+def replay(session: Session, *, name: str, as_json: bool) -> None:
+    """Recompute its decisions from their stored evidence.
+
+    ID is a rollout (r-7), or one of its decisions (r-7/3). The exit code is 1 if one of them comes out
+    differently.
+    """
+    rollout_name, slash, _ = name.partition("/")
+    with session.house() as house:
+        rollout = find(house, rollout_name)
+        decisions = house.control.decisions(rollout.id)
+    if slash:
+        wanted = f"{rollout.id}/{name.partition('/')[2]}"
+        listed = ", ".join(one.id for one in decisions[-5:]) or "none yet"
+        decisions = [one for one in decisions if one.id == wanted]
+        if not decisions:
+            raise NotFoundError(f'there is no decision "{one_line(name)}"', hint=f"there are: {listed}")
+    results = [_replayed(one) for one in decisions]
+    identical = all(one["identical"] for one in results)
+    if as_json:
+        emit({"rollout": rollout.id, "identical": identical, "decisions": results})
+    elif not results:
+        say(f"Nothing was decided on {rollout.id} yet.")
+    else:
+        rows = [
+            [
+                one["id"],
+                one["kind"],
+                "identical" if one["identical"] else "DIFFERENT",
+                one_line(one["instead"]),
+            ]
+            for one in results
+        ]
+        say(*table(rows, indent=0))
+        said = "identical" if identical else "not identical"
+        say("", f"{counted(len(results), 'decision')} recomputed from stored evidence: {said}.")
+    if not identical:
+        end(1)
+
+
+def _replayed(decision: Decision) -> dict[str, Any]:
+    from inchworm.domain.errors import InchwormError
+    from inchworm.rollout import decide
+
+    try:
+        again = decide.replay(decision)
+    except InchwormError as error:
+        again, instead = None, error.message
+    else:
+        instead = "nothing would be decided now" if again is None else f"{again.kind}: {again.because}"
+    identical = again == decision
+    return {
+        "id": decision.id,
+        "kind": decision.kind.value,
+        "identical": identical,
+        "instead": "" if identical else instead,
+    }
+
+
+@click.command("resolve")
+@click.argument("units", nargs=-1, required=True, metavar="UNIT...")
+@json_option
+@pass_session
+def resolve(session: Session, *, units: tuple[str, ...], as_json: bool) -> None:
+    """Say which configuration units get, and record it.
+
+    What a gateway does for every request: the exposure is on the disk before the answer. It cannot be taken
+    back, since a unit keeps its arm; asking twice gives the same answer.
+    """
+    from inchworm.app.loop.exposing import expose
+    from inchworm.domain.errors import UsageError
+
+    if not all(unit.strip() for unit in units):
+        raise UsageError("a unit needs a name: the id of a session, a user or a request")
+    with session.house() as house:
+        now = house.now()
+        answers = expose(house, [(UnitId(unit), now) for unit in units])
+        app = str(house.app)
+    if as_json:
+        rows = [
+            {
+                "unit": unit,
+                "configuration": answer.configuration_id,
+                "rollout": None if answer.assignment is None else answer.assignment.rollout_id,
+                "arm": None if answer.assignment is None else answer.assignment.arm.value,
+                "stage": None if answer.assignment is None else answer.assignment.stage,
+                "probability": None if answer.assignment is None else answer.assignment.probability,
+            }
+            for unit, answer in zip(units, answers, strict=True)
+        ]
+        emit({"app": app, "units": rows})
+        return
+    shown = []
+    for unit, answer in zip(units, answers, strict=True):
+        given = answer.assignment
+        arm, chance = ("none", "") if given is None else (given.arm.value, f"{given.probability:g}")
+        of = "nothing is being exposed" if given is None else f"{given.rollout_id}, stage {given.stage + 1}"
+        shown.append([one_line(unit), short(answer.configuration_id), arm, chance, of])
+    say(*table(shown, heads=["unit", "configuration", "arm", "π", "rollout"], right={3}, indent=0))
+
+
+def known(house: House, name: str) -> RolloutId:
+    """The id of a rollout that exists.
+
+    Raises:
+        NotFoundError: if there is none.
+    """
+    return find(house, name).id
