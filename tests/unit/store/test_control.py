@@ -255,7 +255,7 @@ def test_ids_are_never_given_twice(path):
 def test_rollouts_queue_together_or_not_at_all(begun):
     stale = [rollout(4)]
     assert not begun.enqueue(stale, expected_stable=CANDIDATE.id, ledger=[entry(at=9.0)])
-    with pytest.raises(ConflictError, match="r-1"):
+    with pytest.raises(ConflictError, match="step 1 of plan-1 is queued or in flight already"):
         begun.enqueue([rollout(4), rollout(1)], expected_stable=BASE.id, ledger=[])
     assert [one.id for one in begun.rollouts()] == ["r-1", "r-2", "r-3"]
     assert len(begun.ledger(APP)) == 2
@@ -517,6 +517,19 @@ def test_trials_are_cached_but_errors_of_the_harness_are_not(store):
 
 
 # --- work, blobs, imports
+
+
+def test_an_owner_that_begins_anew_gives_its_work_back(store):
+    store.add_work([work("w-1"), work("w-2"), work("w-3", app=OTHER)])
+    kinds = {"benchmark"}
+    store.lease_work(kinds, owner="a", now=100.0, lease_s=1_000.0)
+    store.lease_work(kinds, owner="b", now=100.0, lease_s=1_000.0)
+    assert store.release_work(owner="a") == 1
+    assert store.release_work(owner="a") == 0
+    assert [item.id for item in store.lease_work(kinds, owner="c", now=101.0, lease_s=10.0)] == ["w-1"]
+    assert store.lease_work(kinds, owner="c", now=101.0, lease_s=10.0, limit=9, app=APP) == []
+    left = store.lease_work(kinds, owner="c", now=101.0, lease_s=10.0, limit=9, app=OTHER)
+    assert [item.id for item in left] == ["w-3"]
 
 
 def test_work_is_leased_to_one_owner_at_a_time(store):

@@ -60,8 +60,8 @@ class MetricEntry(Keys):
     cap_usd: float | None = Field(
         default=None,
         gt=0,
-        description="For cost: US dollars per call that count as the worst value, 0. Without it the cost is "
-        "not scored.",
+        description="For cost: US dollars per call that count as the worst value, 0. Without it, "
+        "the 99.9th percentile of the seven days before a rollout or benchmark.",
     )
     goal: bool | None = Field(
         default=None, description="true: what the feature is for. Gates like a guardrail."

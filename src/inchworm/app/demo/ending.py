@@ -101,7 +101,7 @@ class Fed:
     following: Benchmark
 
 
-def feed_back(stage: Stage, tell: Teller, *, plan: Plan, insisted: Rollout) -> Fed:
+def feed_back(stage: Stage, tell: Teller, *, plan: Plan, insisted: Rollout | None) -> Fed:
     """Chapter 6: who did it, the failures as cases, and the next change measured against the winner."""
     tell.chapter(6, "Feed back", "every combination of the three layers is measured; the culprit gets a name")
     house = stage.house
@@ -128,7 +128,8 @@ def feed_back(stage: Stage, tell: Teller, *, plan: Plan, insisted: Rollout) -> F
     ship = " and ".join(found.ship.moved) or "nothing"
     tell.say(f"Ship today: {ship}, {interval(found.ship.effect)}.")
     admitted = 0
-    for proposal in (*findings.proposals, *propose_failures(house, insisted.id)):
+    seen = () if insisted is None else propose_failures(house, insisted.id)
+    for proposal in (*findings.proposals, *seen):
         tell.say(f"{proposal.because}.")
         admitted += accept(house, proposal.id)[1]
     latest = house.control.eval_set(house.app, MAIN)
@@ -157,14 +158,15 @@ def _next(stage: Stage, tell: Teller, eval_set: str) -> Benchmark:
     return benchmark
 
 
-def summarize(stage: Stage, tell: Teller, *, plan: Plan, insisted: Rollout, bundle: AtOnce, fed: Fed) -> None:
+def summarize(
+    stage: Stage, tell: Teller, *, plan: Plan, insisted: Rollout | None, bundle: AtOnce, fed: Fed
+) -> None:
     """What a person would show a colleague."""
     house = stage.house
     mine = [rollout for rollout in house.control.rollouts(house.app) if rollout.plan_id == plan.id]
     named = [item for item in fed.findings.attribution.contributions if item.named]
     culprits = [item for item in named if item.effect.high < 0]
     won = [rollout for rollout in mine if rollout.state is RolloutState.COMPLETED]
-    candidate, everyone = stage.seen(insisted)
     corners = {corner.configuration_id: corner for corner in fed.findings.attribution.corners}
     stable = corners.get(house.lineage().stable)
     tell.console.print()
@@ -182,14 +184,16 @@ def summarize(stage: Stage, tell: Teller, *, plan: Plan, insisted: Rollout, bund
         )
     for item in culprits:
         tell.say(f"• Named: {' × '.join(item.layers)}, {interval(item.effect)}.")
-    tell.say(
-        f"• {insisted.layer}: stopped by the gate before anybody saw it; insisted upon, it was "
-        f"{insisted.state.value.replace('_', ' ')} after {candidate:,} of {everyone:,} sessions."
-    )
+    if insisted is not None:
+        candidate, everyone = stage.seen(insisted)
+        tell.say(
+            f"• {insisted.layer}: stopped by the gate before anybody saw it; insisted upon, it was "
+            f"{insisted.state.value.replace('_', ' ')} after {candidate:,} of {everyone:,} sessions."
+        )
     tell.say(f"• {fed.admitted:,} failures are cases now; the next change has to pass them.")
     tell.say()
     tell.say(
         f"Everything is in {house.spec.data.parent}: try inchworm --file {house.spec.file} status, "
-        f"rollout show {insisted.id}, ledger",
+        f"rollout show {mine[-1].id if insisted is None else insisted.id}, ledger",
         style="dim",
     )

@@ -18,13 +18,16 @@ from inchworm.app.loop.intake import Drain
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.errors import InchwormError
 from inchworm.domain.ids import ConfigurationId, RolloutId
-from inchworm.domain.rollout import Decision, Rollout
-from inchworm.rollout.transitions import IN_FLIGHT, TERMINAL
+from inchworm.domain.rollout import Decision, Rollout, RolloutState
+from inchworm.rollout.commands import act
+from inchworm.rollout.transitions import IN_FLIGHT, TERMINAL, Act
 
 SLOT_S = 3_600.0
 """An hour of traffic at a time, then one round of the control loop ..."""
 YOUNG_S, YOUNG_SLOT_S = 3_600.0, 300.0
 """... and five minutes in the first hour of a canary."""
+OWNER = "demo"
+"""One demo plays in a folder at a time: the trace store has one owner."""
 _MOST_DAYS = 60
 
 
@@ -47,7 +50,8 @@ class Stage:
     _configurations: dict[ConfigurationId, Configuration] = field(default_factory=dict)
 
     def resume(self) -> None:
-        """Set the clock to where the stored history ends, at least to where it stands."""
+        """Take up what a demo that was killed left: its work, and the clock where its history ends."""
+        self.house.control.release_work(owner=OWNER)
         entries = self.house.control.ledger(self.house.app, limit=1)
         latest = [entry.at for entry in entries]
         for rollout in self.house.control.rollouts(self.house.app):
@@ -70,11 +74,28 @@ class Stage:
         waiting = list(rollouts)
         until = self.clock.at + _MOST_DAYS * DAY_S
         self._round()
+        self._answer()
         while any(not self._ended(rollout_id) for rollout_id in waiting):
             if self.clock.at > until:
                 raise InchwormError("two simulated months passed without a decision")
             self._slot()
             self._round()
+            self._answer()
+
+    def _answer(self) -> None:
+        """A rollout that holds or pauses asks a person; the shop's answer is to take the change back."""
+        flying = self.in_flight()
+        if flying is None or flying.state not in {RolloutState.HOLDING, RolloutState.PAUSED}:
+            return
+        acted = act(
+            self.house.control,
+            flying.id,
+            Act.ABORT,
+            actor=self.house.actor,
+            reason="nobody can say that it does no harm",
+            now=self.house.now(),
+        )
+        self.heard(acted.decision)
 
     def _ended(self, rollout_id: RolloutId) -> bool:
         return self.house.control.rollout(rollout_id).state in TERMINAL
@@ -101,7 +122,7 @@ class Stage:
 
     def _round(self) -> None:
         """Control loop until it has nothing more to say at this moment."""
-        while decisions := advance(self.house, owner="demo"):
+        while decisions := advance(self.house, owner=OWNER):
             for decision in decisions:
                 self.heard(decision)
 

@@ -26,7 +26,6 @@ from inchworm.capture.importers import read
 from inchworm.domain.benchmark import Benchmark
 from inchworm.domain.change import Plan
 from inchworm.domain.errors import NotFoundError
-from inchworm.domain.layers import Layer
 from inchworm.domain.rollout import Decision, DecisionKind, Rollout, RolloutState
 from inchworm.domain.serving import Resolved
 from inchworm.domain.trace import Trace
@@ -242,11 +241,14 @@ class Story:
             left=2,
         )
 
-    def insist(self, plan: Plan) -> Rollout:
-        """The rejected step again, with the gate's margin loosened: the canary stops it."""
+    def insist(self, plan: Plan) -> Rollout | None:
+        """The rejected step again, with the gate's margin loosened, so that only the canary can stop it."""
         house = self.house
         rejected = [rollout for rollout in self._of(plan) if rollout.state is RolloutState.REJECTED]
-        layer = rejected[0].layer if rejected else Layer.CONTEXT
+        if not rejected:
+            self.tell.say("The gate has rejected nothing, so there is nothing to insist upon.")
+            return None
+        layer = rejected[0].layer
         self.tell.say()
         self.tell.say(
             f"The team does not believe its gate, loosens its margins {LOOSE:g}-fold and applies the "

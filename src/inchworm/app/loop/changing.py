@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 from inchworm.app.house import House
 from inchworm.app.loop.evidence import StoredUnits, freeze
-from inchworm.app.loop.measuring import MAIN, work_off
+from inchworm.app.loop.measuring import MAIN, repetitions, work_off
 from inchworm.domain.canonical import canonical
 from inchworm.domain.change import Change, Plan
 from inchworm.domain.configuration import Configuration
-from inchworm.domain.errors import ConflictError, NotFoundError, StaleBaseError
+from inchworm.domain.errors import ConflictError, NotFoundError, StaleBaseError, UsageError
 from inchworm.domain.ids import PlanId, RolloutId, short
 from inchworm.domain.metric import Metric
 from inchworm.domain.rollout import Decision, LedgerEntry, Rollout, RolloutState
+from inchworm.providers.pricing import cost, price_of
 from inchworm.rollout.controller import WorkBenchmarks, tick
 from inchworm.rollout.forecast import StageTime, forecast
 from inchworm.rollout.sequence import take_apart
@@ -26,7 +27,6 @@ HASH_VERSION = 1
 _LONGEST = 8
 _LATEST = 1_000
 _TRAFFIC_DAYS = 7.0
-_PREFIX = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Outlook:
     Attributes:
         units_per_day: traffic of the last seven days; 0 if there was none.
         stages: forecast per stage; empty without traffic.
-        calls: model calls for the benchmarks of all steps.
+        calls: model calls for the benchmarks of all steps, if nothing was answered before.
         cost_usd: what they cost, as far as the configured prices say.
         in_flight: what is in flight now, if anything is.
         queued: rollouts that wait.
@@ -103,18 +103,35 @@ def look_ahead(house: House, plan: Plan) -> Outlook:
     stages = (
         forecast(house.spec.policy, house.spec.metrics, rates, units_per_day=traffic) if traffic > 0 else ()
     )
-    sets = [summary for summary in house.control.eval_sets(house.app) if summary.name == MAIN]
-    cases = max(sets, key=lambda summary: summary.version).cases if sets else 0
+    calls, cost_usd = _benchmarks(house, plan)
     everything = house.control.rollouts(house.app)
     flying = [rollout for rollout in everything if rollout.state in IN_FLIGHT]
     return Outlook(
         units_per_day=traffic,
         stages=stages,
-        calls=2 * cases * len(plan.steps),
-        cost_usd=None,
+        calls=calls,
+        cost_usd=cost_usd,
         in_flight=flying[0] if flying else None,
         queued=tuple(rollout for rollout in everything if rollout.state is RolloutState.QUEUED),
     )
+
+
+def _benchmarks(house: House, plan: Plan) -> tuple[int, float | None]:
+    """Calls for the benchmarks of all steps, and what they cost at the lengths of the latest interactions."""
+    sets = [summary for summary in house.control.eval_sets(house.app) if summary.name == MAIN]
+    cases = max(sets, key=lambda summary: summary.version).cases if sets else 0
+    latest = house.traces.traces(house.app, limit=_LATEST).traces
+    calls, costs, before = 0, list[float | None](), plan.change.base
+    for step in plan.steps:
+        each = cases * repetitions((before, step.candidate))
+        for configuration in (before, step.candidate):
+            price = price_of(configuration)
+            said = [one for trace in latest if (one := cost(trace.usage, price)) is not None]
+            calls += each
+            costs.append(each * sum(said) / len(said) if said else None)
+        before = step.candidate
+    known_costs = [one for one in costs if one is not None]
+    return calls, sum(known_costs) if calls and len(known_costs) == len(costs) else None
 
 
 def apply(house: House, plan_id: PlanId) -> tuple[Rollout, ...]:

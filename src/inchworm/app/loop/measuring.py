@@ -162,9 +162,11 @@ class TrialRunner:
 
 
 def work_off(house: House, *, owner: str) -> int:
-    """Do the benchmarks that rollouts wait for; how many were done."""
+    """Do the benchmarks that this app's rollouts wait for; how many were done."""
     done = 0
-    while leased := house.control.lease_work([KIND], owner=owner, now=house.now(), lease_s=_LEASE_S, limit=1):
+    while leased := house.control.lease_work(
+        [KIND], owner=owner, now=house.now(), lease_s=_LEASE_S, app=house.app
+    ):
         for item in leased:
             _work(house, item, owner)
             done += 1

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, or_, select, true, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from inchworm.domain.configuration import AppRef
@@ -29,9 +29,16 @@ class WorkStore(Concern):
             return insert_work(connection, items)
 
     def lease_work(
-        self, kinds: Collection[str], *, owner: str, now: float, lease_s: float, limit: int = 1
+        self,
+        kinds: Collection[str],
+        *,
+        owner: str,
+        now: float,
+        lease_s: float,
+        limit: int = 1,
+        app: AppRef | None = None,
     ) -> list[WorkItem]:
-        """Take items to work on: ready ones, and those whose lease ran out at ``now``; oldest first.
+        """Take items to work on, oldest first: ready ones, and those whose lease ran out at ``now``.
 
         Args:
             kinds: only of these kinds.
@@ -39,15 +46,17 @@ class WorkStore(Concern):
             now: seconds since the epoch.
             lease_s: seconds for which nobody else gets them.
             limit: how many at most.
+            app: only of this app.
         """
         table = tables.work
         free = or_(
             table.c.state == WorkState.READY.value,
             (table.c.state == WorkState.LEASED.value) & (table.c.lease_until <= now),
         )
+        mine = true() if app is None else table.c.app == app_key(app)
         query = (
             select(table.c.number, table.c.data)
-            .where(free, table.c.kind.in_(list(kinds)))
+            .where(free, mine, table.c.kind.in_(list(kinds)))
             .order_by(table.c.number)
             .limit(limit)
         )
@@ -62,6 +71,18 @@ class WorkStore(Concern):
                 connection.execute(row.values(owner=owner, **_columns(item)))
                 taken.append(item)
         return taken
+
+    def release_work(self, *, owner: str) -> int:
+        """Give back what ``owner`` holds, for one that was killed at its work and begins anew; how many."""
+        table = tables.work
+        held = (table.c.state == WorkState.LEASED.value) & (table.c.owner == owner)
+        with self._db.write() as connection:
+            rows = connection.execute(select(table.c.number, table.c.data).where(held)).all()
+            for number, data in rows:
+                item = replace(codec.decode(WorkItem, data), state=WorkState.READY, lease_until=None)
+                row = update(table).where(table.c.number == number)
+                connection.execute(row.values(owner=None, **_columns(item)))
+        return len(rows)
 
     def finish_work(self, id: WorkId, *, owner: str, result: dict[str, Any]) -> bool:  # noqa: A002  # the agreed name
         """Say that an item is done.

@@ -52,7 +52,7 @@ BAD = [
     (
         top("judges: {}"),
         1,
-        'unknown key "judges". Known are: app, data, layers, metrics, rollout, sanitize, unit.',
+        'unknown key "judges". Known are: app, data, layers, metrics, recording, rollout, sanitize, unit.',
     ),
     (("{name: m}", "{nam: m}"), 3, 'unknown key "nam" in layers.model. Did you mean "name"?'),
     (("{name: m}", "{}"), 3, 'the key "name" is missing in layers.model'),

@@ -1,6 +1,7 @@
 """From the file to values: what is taken over, what is filled in, and what stays as it was written."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,16 +47,16 @@ def test_the_demo_file_means_what_it_always_meant():
     assert spec.configuration.layer(Layer.PARAMETERS) == {"temperature": 0, "max_tokens": 64}
     assert [(m.name, m.role, m.margin, m.source) for m in spec.metrics] == [
         ("answered", Role.GOAL, 0.03, {"check": "contains_reference"}),
-        ("complete", Role.GUARDRAIL, 0.03, {"check": "complete"}),
+        ("complete", Role.GUARDRAIL, 0.05, {"check": "complete"}),
         ("latency", Role.GUARDRAIL, 0.05, {"builtin": "latency_p95"}),
     ]
-    assert spec.policy == Policy()
+    assert spec.policy == replace(Policy(), soak_s=43_200.0)
     assert (spec.data, spec.file) == (DEMO.parent / ".inchworm", DEMO)
 
 
 def test_what_is_left_out_is_the_policy_of_the_domain(read):
     spec = read(GOOD)
-    assert spec.policy == Policy()
+    assert spec.policy == replace(Policy(), soak_s=43_200.0)
     assert spec.sanitize == SanitizeSettings()
     assert spec.after == {}
     assert spec.configuration.layer(Layer.INFRASTRUCTURE) == {}

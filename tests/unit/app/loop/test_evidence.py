@@ -1,17 +1,20 @@
 """From stored interactions to the values that metrics are judged by, and the thresholds they are held to."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from tests.unit.app.loop.world import DAY, NOW, World, assigned
 
 from inchworm.app.loop.evidence import StoredUnits, freeze, freeze_now, unit_values
-from inchworm.domain.ids import ConfigurationId, TraceId, UnitId
+from inchworm.domain.ids import ConfigurationId, RolloutId, TraceId, UnitId
 from inchworm.domain.layers import Layer
 from inchworm.domain.metric import Absence, Clock, Metric, Role
 from inchworm.domain.outcome import Errored, Failed
+from inchworm.domain.rollout import Rollout
 from inchworm.domain.trace import Arm, Usage
+from inchworm.rollout.ports import UnitBatch
 
 
 def metric(name: str, **source: object) -> Metric:
@@ -32,10 +35,9 @@ LATENCY = metric("latency", builtin="latency_p95", threshold_ms=100)
 COST = metric("cost", builtin="cost", cap_usd=0.01)
 ALL = (ANSWERED, SUCCESS, LATENCY, COST)
 
-QUESTION = {"right": 1, "wrong": 10}
 LATE, DOWN = Failed(reason="deadline of 20 s missed"), Errored(reason="status 503")
 
-UNITS: list[tuple[str, list[dict[str, object]], dict[str, float | None]]] = [
+UNITS: list[tuple[str, list[dict[str, Any]], dict[str, float | None]]] = [
     ("right", [{}], {"answered": 1.0, "success": 1.0, "latency": 1.0, "cost": None}),
     ("wrong", [{"number": 10}], {"answered": 0.0, "success": 1.0, "latency": 1.0, "cost": None}),
     (
@@ -91,9 +93,8 @@ def fill(world: World) -> None:
     traces = []
     for place, (name, calls, _) in enumerate(UNITS):
         for call, changes in enumerate(calls or [{}]):
-            given = {"number": 1, "latency_ms": 90.0, **changes}
+            given: dict[str, Any] = {"number": 1, "latency_ms": 90.0, **changes}
             number = given.pop("number")
-            assert isinstance(number, int)
             traces.append(
                 world.trace(
                     number,
@@ -107,8 +108,8 @@ def fill(world: World) -> None:
     world.take(traces)
 
 
-def read(world: World, metrics: tuple[Metric, ...], flying: object) -> object:
-    rollout = replace(flying, id="r-9", metrics=metrics)  # type: ignore[type-var]  # a rollout by another name
+def read(world: World, metrics: tuple[Metric, ...], flying: Rollout) -> UnitBatch:
+    rollout = replace(flying, id=RolloutId("r-9"), metrics=metrics)
     return StoredUnits(world.house).read(rollout, start=0, matured_before=NOW + 99, limit=99)
 
 
@@ -155,7 +156,7 @@ def test_a_builtin_without_its_threshold_and_a_metric_that_nobody_scored_are_abs
     fill(world)
     for one in (metric("l", builtin="latency_p95"), metric("c", builtin="cost"), metric("other", judge="x")):
         batch = read(world, (one,), flying)
-        assert not batch.present[one.name].any()  # type: ignore[attr-defined]  # a batch
+        assert not batch.present[one.name].any()
 
 
 def thresholds(metrics: tuple[Metric, ...]) -> dict[str, float | None]:
@@ -226,7 +227,12 @@ def test_answers_that_cost_nothing_set_no_cap(priced):
     priced.take(
         [
             priced.trace(
-                n, f"free-{n}", at=NOW - 9, usage=Usage(cost_usd=0.0), configuration_id=stable, latency_ms=None
+                n,
+                f"free-{n}",
+                at=NOW - 9,
+                usage=Usage(cost_usd=0.0),
+                configuration_id=stable,
+                latency_ms=None,
             )
             for n in range(9)
         ]

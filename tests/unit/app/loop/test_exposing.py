@@ -1,6 +1,5 @@
 """Resolving units: fixed at first exposure, in order without gaps, durable before anything else."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -11,10 +10,12 @@ from inchworm.app.house import House
 from inchworm.app.loop.exposing import expose
 from inchworm.domain.assignment import served_weight
 from inchworm.domain.errors import InchwormError, NotFoundError
-from inchworm.domain.ids import RolloutId, UnitId
+from inchworm.domain.ids import DecisionId, RolloutId, UnitId
 from inchworm.domain.rollout import Rollout
 from inchworm.domain.serving import Resolved
 from inchworm.domain.trace import Arm, Exposure
+from inchworm.rollout.commands import act
+from inchworm.rollout.transitions import Act
 
 
 def units(first: int, last: int) -> list[tuple[UnitId, float]]:
@@ -38,7 +39,11 @@ def serve(world: World, rollout: Rollout, weight: float, stage: int) -> None:
     after = replace(rollout, generation=rollout.generation + 1, stage=stage)
     last = control.decisions(rollout.id)[-1]
     decision = replace(
-        last, id=f"{rollout.id}/{after.generation}", parent=rollout.generation, stage=stage, weight=weight
+        last,
+        id=DecisionId(f"{rollout.id}/{after.generation}"),
+        parent=rollout.generation,
+        stage=stage,
+        weight=weight,
     )
     assert control.commit(decision, after, serving=grown)
 
@@ -115,10 +120,6 @@ def test_no_units_is_no_exposure(world, flying):
 
 def test_a_rollback_overrides_what_was_kept(world, flying):
     expose(world.house, units(0, 100))
-    from inchworm.rollout.commands import abort  # noqa: F401  # the act below is this one's
-    from inchworm.rollout.commands import act
-    from inchworm.rollout.transitions import Act
-
     act(world.house.control, flying.id, Act.ABORT, actor="ana", reason="", now=NOW)
     resolved = expose(world.house, units(0, 100))
     assert {one.configuration_id for one in resolved} == {flying.base}
@@ -126,18 +127,18 @@ def test_a_rollback_overrides_what_was_kept(world, flying):
     assert len(order_of(world, flying.id)) == 100
 
 
-class Killed(InchwormError):
+class KilledError(InchwormError):
     """The process ends here."""
 
 
 def test_nobody_is_told_an_arm_that_was_not_written_down(world, flying, monkeypatch):
     def killed(*_args: object) -> int:
-        raise Killed("killed")
+        raise KilledError("killed")
 
     with monkeypatch.context() as patch:
         patch.setattr(type(world.house.traces), "add_exposures", killed)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             expose(world.house, units(0, 10))
     assert order_of(world, flying.id) == []
     assert len(arms(expose(world.house, units(0, 10)))) == 10
-    assert json.dumps([one.order for one in order_of(world, flying.id)]) == json.dumps(list(range(10)))
+    assert [one.order for one in order_of(world, flying.id)] == list(range(10))

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.app.loop.world import World
 
 from inchworm.app.config.load import load
 from inchworm.app.house import _PLAIN, KEY, House

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.app.loop.world import NOW, World, assigned
@@ -27,7 +28,11 @@ def planted(world: World) -> list[Trace]:
             world.trace(
                 number,
                 f"raw-{number}",
-                inputs={"question": said, "documents": [said], "messages": [{"role": "user", "content": said}]},
+                inputs={
+                    "question": said,
+                    "documents": [said],
+                    "messages": [{"role": "user", "content": said}],
+                },
                 output=said,
                 reference=[said],
                 outcome=Failed(reason=f"status 400: {said}"),
@@ -208,7 +213,7 @@ def arrivals(world: World) -> list[Trace]:
     return traces
 
 
-def exposures(world: World) -> list[tuple[object, ...]]:
+def exposures(world: World) -> list[tuple[Any, ...]]:
     known = world.house.traces.assignments(RolloutId("r-5"), [UnitId(f"unit-{n}") for n in range(12)])
     rows = sorted(known.values(), key=lambda one: one.order)
     return [(one.order, one.unit_id, one.stage, one.arm, one.probability, one.at) for one in rows]
@@ -219,7 +224,7 @@ def test_interactions_that_bring_an_assignment_are_exposures_first_and_once(worl
     world.take(traces)
     found = exposures(world)
     assert [row[0] for row in found] == list(range(12))
-    first = {}
+    first: dict[UnitId, Trace] = {}
     for trace in sorted(traces, key=lambda trace: trace.at):
         first.setdefault(trace.unit_id, trace)
     for _, unit, stage, arm, probability, at in found:
@@ -254,7 +259,7 @@ def test_later_batches_go_on_where_the_order_ended(world):
     assert len({row[1] for row in found}) == 12
 
 
-class Killed(InchwormError):
+class KilledError(InchwormError):
     """The process ends here."""
 
 
@@ -264,12 +269,12 @@ def test_killed_between_exposures_and_interactions_it_is_taken_again(world, tmp_
     undisturbed.take(traces)
 
     def killed(*_args: object, **_named: object) -> None:
-        raise Killed("killed")
+        raise KilledError("killed")
 
     store = type(world.house.traces)
     with monkeypatch.context() as patch:
         patch.setattr(store, "add_traces", killed)
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             world.take(traces)
     assert len(exposures(world)) == 12, "an exposure is durable before its outcome is known"
     assert world.stored() == []

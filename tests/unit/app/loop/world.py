@@ -1,11 +1,11 @@
-"""A small shop made up for the use cases: its files, its customers, and what its model was recorded to say."""
+"""A small shop made up for the use cases: its files, its customers, what its model was recorded to say."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from inchworm.app.clock import SimulatedClock
 from inchworm.app.config.load import load
 from inchworm.app.house import House
 from inchworm.app.loop.changing import advance
+from inchworm.app.loop.evidence import StoredUnits
 from inchworm.app.loop.exposing import expose
 from inchworm.app.loop.intake import Drain, Intake
 from inchworm.domain.configuration import Configuration
-from inchworm.domain.ids import TraceId, UnitId
+from inchworm.domain.ids import RolloutId, TraceId, UnitId
 from inchworm.domain.layers import Layer
 from inchworm.domain.outcome import Ok
 from inchworm.domain.rendering import render
@@ -27,7 +28,7 @@ from inchworm.domain.serving import Resolved
 from inchworm.domain.trace import Arm, Assignment, Trace, Usage
 from inchworm.providers.recorded import Header, Recording
 from inchworm.providers.upstream import Completion
-from inchworm.rollout.controller import verify_served
+from inchworm.rollout.controller import WorkBenchmarks, tick, verify_served
 
 NOW = 1_790_000_000.0
 HOUR, DAY = 3_600.0, 86_400.0
@@ -139,8 +140,9 @@ class World:
         return self.house.control.configuration(self.house.lineage().stable)
 
     def wanted(self, *layers: Layer) -> Configuration:
-        """The declared configuration with shorter answers, two documents (half of the answers become
-        wrong), and another wording of the prompt; or only these layers of it.
+        """What is declared with shorter answers, two documents and another prompt; or these layers of it.
+
+        With two documents half of the answers become wrong; the rest changes nothing.
         """
         declared = self.house.spec.configuration
         bundle = (
@@ -162,25 +164,16 @@ class World:
 
     def record(self, *configurations: Configuration) -> Recording:
         """Write what ``upstream: recorded`` answers from, and hand it back."""
-        answers = {
-            render(configuration, inputs).digest(): (answer(configuration, number),)
-            for configuration in configurations
-            for number, (inputs, _) in enumerate(questions())
-        }
-        header = Header(model="tiny", recorded_at="2026-11-22T00:00:00Z", machine="none", note="by a test")
-        recording = Recording(header=header, answers=answers)
+        recording = recorded(configurations)
         recording.write(self.folder / "answers.jsonl.gz")
         return recording
 
-    def history(self, count: int = 300, *, days: float = 3.0, configuration: bool = True) -> Intake:
+    def history(self, count: int = 300, *, days: float = 3.0) -> Intake:
         """Stored traffic of the days before now, answered by what is stable."""
-        traces = []
+        traces, stable = [], self.stable
         for n in range(count):
             at = self.clock.at - days * DAY * (1 - n / count)
-            trace = self.trace(n % 60, f"h-{n}", at=at, answered_by=self.stable)
-            if not configuration:
-                trace = replace_configuration(trace)
-            traces.append(trace)
+            traces.append(self.trace(n % 60, f"h-{n}", at=at, answered_by=stable))
         return self.take(traces)
 
     def trace(
@@ -251,6 +244,11 @@ class World:
         self.clock.at += seconds
         return resolved
 
+    def round_once(self) -> list[Decision]:
+        """What one tick decides, without working anything off."""
+        house = self.house
+        return tick(house.control, StoredUnits(house), WorkBenchmarks(house.control), house.now(), house.app)
+
     def round(self) -> list[Decision]:
         """The control loop until it has nothing more to say; what is served is checked each time."""
         made: list[Decision] = []
@@ -262,21 +260,18 @@ class World:
         return made
 
 
-def replace_configuration(trace: Trace) -> Trace:
-    """The same interaction from a source that does not say what answered."""
-    from dataclasses import replace
-
-    return replace(trace, configuration_id=None)
+@cache
+def recorded(configurations: tuple[Configuration, ...]) -> Recording:
+    """What the model says to every question under each of these."""
+    answers = {
+        render(configuration, inputs).digest(): (answer(configuration, number),)
+        for configuration in configurations
+        for number, (inputs, _) in enumerate(questions())
+    }
+    header = Header(model="tiny", recorded_at="2026-11-22T00:00:00Z", machine="none", note="by a test")
+    return Recording(header=header, answers=answers)
 
 
 def assigned(rollout: str = "r-1", arm: Arm = Arm.BASELINE, *, stage: int = 0, p: float = 0.2) -> Assignment:
     """What a trace says of its exposure."""
-    from inchworm.domain.ids import RolloutId
-
     return Assignment(rollout_id=RolloutId(rollout), stage=stage, arm=arm, probability=p)
-
-
-def ask(recording: Recording, configuration: Configuration, number: int) -> Any:
-    """What the recording says to question ``number``."""
-    request = render(configuration, questions()[number][0])
-    return asyncio.run(recording.complete(request, sample=0))
