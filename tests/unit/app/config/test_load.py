@@ -56,7 +56,7 @@ def test_the_demo_file_means_what_it_always_meant():
 
 def test_what_is_left_out_is_the_policy_of_the_domain(read):
     spec = read(GOOD)
-    assert spec.policy == replace(Policy(), soak_s=43_200.0)
+    assert spec.policy == Policy()
     assert spec.sanitize == SanitizeSettings()
     assert spec.after == {}
     assert spec.configuration.layer(Layer.INFRASTRUCTURE) == {}
