@@ -27,7 +27,7 @@ demo: $(VENV)/.server ## the whole loop on recorded traffic (ARGS="..." are hand
 test: $(VENV)/.dev ## every check that CI makes: format, lint, types, layers, tests with coverage
 	@$(MAKE) --no-print-directory lint
 	@echo "== pytest"
-	@$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term
 
 lint: $(VENV)/.dev ## the static checks alone
 	@echo "== ruff"

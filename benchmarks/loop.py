@@ -150,6 +150,7 @@ def monitor(repeats: int) -> dict[str, float]:
         candidate=rng.random(UNITS) < 0.05,
         probability=np.full(UNITS, 0.05),
         at=np.arange(UNITS, dtype=np.float64),
+        silent=np.zeros(UNITS, dtype=np.bool_),
         errored=np.zeros(UNITS, dtype=np.int64),
         values={metric.name: (rng.random(UNITS) < 0.95).astype(np.float64) for metric in metrics},
         present={metric.name: np.ones(UNITS, dtype=np.bool_) for metric in metrics},

@@ -1,13 +1,20 @@
 """``inchworm`` as a process of its own, as people start it."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+PATIENCE_S = 300
 SRC = Path(__file__).resolve().parents[2] / "src"
+
+
+def interruptible():
+    """Let Ctrl-C reach the process, also where the tests run in the background of a shell that ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Shell:
@@ -27,13 +34,14 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=interruptible,  # noqa: PLW1509  # these tests start no threads
             **options,
         )
 
     def __call__(self, *words, exit_code=0, stdin=None):
         """A process that has ended, with what it printed."""
         with self.start(*words, stdin=subprocess.PIPE) as process:
-            stdout, stderr = process.communicate(stdin)
+            stdout, stderr = process.communicate(stdin, timeout=PATIENCE_S)
         assert process.returncode == exit_code, stdout + stderr
         assert "Traceback" not in stderr
         return stdout

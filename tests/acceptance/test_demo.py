@@ -20,7 +20,8 @@ from inchworm.domain.rollout import Rollout
 from inchworm.providers.recorded import Recording
 from inchworm.store.control import ControlStore
 
-pytestmark = pytest.mark.slow
+# one worker tells the whole demo once, for all tests here
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
 
 PATIENCE_S = 600.0
 TOLD = ("Grab", "Sanitize", "Label", "Benchmark", "Deploy", "Feed back", "In short")

@@ -67,7 +67,7 @@ def test_ctrl_c_leaves_the_rollout_as_it_is(shop, tmp_path):
     while "exposing" not in process.stdout.readline():  # until the first round is told
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate()
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "stays as it is" in stderr
     assert "Traceback" not in stderr

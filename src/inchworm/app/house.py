@@ -32,6 +32,8 @@ _REMEMBERED = 100_000
 _PLAIN = re.compile(r"(?:[A-Za-z]{1,7}[_-])?[0-9]{1,6}")
 """Ids in which no built-in detector finds anything (too short for a telephone number or a key), so that the
 common case costs nothing."""
+_DERIVED = re.compile(r"(conversation)-[0-9a-f]{16}|(line)-[0-9a-f]{24}")
+"""Ids that capture derives from raw content: a plain hash, by which telephone numbers could be tried out."""
 _KEY_BYTES = 32
 
 
@@ -117,6 +119,9 @@ class House(AbstractContextManager["House"]):
     def pseudonym(self, unit_id: UnitId) -> UnitId:
         """The unit's own id, or a keyed hash of it if it holds personal data such as an e-mail address.
 
+        An id that was derived from what somebody said is hashed with the key too: all but the personal data
+        of that text is stored beside it.
+
         The key lies in the data directory and nowhere else, so that nobody can try addresses out.
         """
         if _PLAIN.fullmatch(unit_id) and not self.spec.sanitize.custom:
@@ -124,9 +129,13 @@ class House(AbstractContextManager["House"]):
         if unit_id not in self._pseudonyms:
             if len(self._pseudonyms) > _REMEMBERED:
                 self._pseudonyms.clear()
-            found = self._plain_ids.unit().text(unit_id).findings
-            named = hmac.digest(self._key(), unit_id.encode(), hashlib.sha256).hex()[:24]
-            self._pseudonyms[unit_id] = UnitId(f"u-{named}") if found else unit_id
+            named = hmac.digest(self._key(), unit_id.encode(), hashlib.sha256).hex()
+            if derived := _DERIVED.fullmatch(unit_id):
+                # Of another length than what it stands for, so that it is its own pseudonym.
+                self._pseudonyms[unit_id] = UnitId(f"{derived[1] or derived[2]}-{named[:20]}")
+            else:
+                found = self._plain_ids.unit().text(unit_id).findings
+                self._pseudonyms[unit_id] = UnitId(f"u-{named[:24]}") if found else unit_id
         return self._pseudonyms[unit_id]
 
     def _key(self) -> bytes:

@@ -6,26 +6,28 @@ Paired differences per case, weighted to production, robust to groups, against a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
 
 from inchworm.benchmark.paired_cases import PairedCases
-from inchworm.benchmark.report import to_json
-from inchworm.benchmark.wording import WORDS, counted, interval, margin, percent, usd
+from inchworm.benchmark.ports import TrialKey
+from inchworm.benchmark.wording import WORDS
 from inchworm.domain.benchmark import Benchmark, ClusterEffect, Comparison, Interval, Trial
 from inchworm.domain.canonical import digest
 from inchworm.domain.evalset import EvalSet
 from inchworm.domain.ids import BenchmarkId, CaseId, ConfigurationId
-from inchworm.domain.metric import Absence, Metric, Role
+from inchworm.domain.metric import Metric, Role
+from inchworm.domain.outcome import encode
 from inchworm.domain.verdict import Verdict, overall
+from inchworm.domain.wording import counted, interval, margin, percent, usd
 from inchworm.stats.paired import PairedEstimate, verdict
 from inchworm.stats.planning import items_to_settle
 
 ERRORED_LIMIT = 0.10
-"""With a larger share of errored trials a metric says nothing."""
+"""With a larger share of errored trials on either side a metric says nothing."""
 _FEW = "one independent case"
 
 
@@ -80,8 +82,10 @@ def gate(
     comparisons = tuple(_comparison(metric, paired[metric.name], terms) for metric in metrics)
     goals = [metric for metric in metrics if metric.role is Role.GOAL]
     gating = [metric for metric in metrics if metric.role is not Role.SIGNAL]
-    benchmark = Benchmark(
-        id=BenchmarkId(""),
+    return Benchmark(
+        id=_identify(
+            eval_set, made, base=base, candidate=candidate, margins={c.metric: c.margin for c in comparisons}
+        ),
         app=eval_set.app,
         base=base,
         candidate=candidate,
@@ -94,8 +98,29 @@ def gate(
         verdict=overall(tuple(c.verdict for c in comparisons if c.role is not Role.SIGNAL)),
         cost_usd=cost,
     )
-    content = to_json(benchmark)
-    return replace(benchmark, id=BenchmarkId(f"bench-{digest(content)[:8]}"))
+
+
+def _identify(
+    eval_set: EvalSet,
+    made: Mapping[TrialKey, Trial],
+    *,
+    base: ConfigurationId,
+    candidate: ConfigurationId,
+    margins: Mapping[str, float],
+) -> BenchmarkId:
+    """From what went in, not from what came out: the last bit of a mean may differ between machines."""
+    results = sorted(
+        [*key, {name: encode(result) for name, result in trial.results.items()}]
+        for key, trial in made.items()
+    )
+    content = {
+        "eval_set": [str(eval_set.app), eval_set.id],
+        "base": base,
+        "candidate": candidate,
+        "margins": dict(margins),
+        "results": results,
+    }
+    return BenchmarkId(f"bench-{digest(content)[:8]}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,11 +191,10 @@ def _ruling(
     if paired.trials == 0:
         return _Ruling(verdict=Verdict.NO_DATA, because=f"{name} was measured on no case.")
     why = f" ({_reason(paired.reasons[0])})" if paired.reasons else ""
-    if paired.errored > ERRORED_LIMIT * paired.trials:
-        share = percent(paired.errored / paired.trials)
-        because = (
-            f"{name} has {paired.errored:,} errored of {counted(paired.trials, 'trial')} ({share}){why}."
-        )
+    if paired.errored_share > ERRORED_LIMIT:
+        share = percent(paired.errored_share)
+        of = counted(paired.trials, "trial")
+        because = f"{name} has {paired.errored:,} errored of {of} ({share} on one side){why}."
         return _Ruling(verdict=Verdict.ERRORED, because=because)
     if not paired.usable.any():
         return _Ruling(
@@ -181,7 +205,7 @@ def _ruling(
         return _Ruling(verdict=Verdict.INCONCLUSIVE, because=because)
     effect = Interval(estimate=estimate.effect, low=estimate.low, high=estimate.high)
     said = f"{name} {interval(effect)}, margin {margin(allowed)}."
-    if metric.absence is Absence.VOID and _lopsided(paired, terms.seed):
+    if _lopsided(paired, terms.seed):
         new, old = paired.new_present.mean(), paired.old_present.mean()
         because = (
             f"{said} It is void: {percent(float(new))} of the candidate's trials have a value, "

@@ -37,6 +37,7 @@ class PairedCases:
         old_present: the same for the base.
         trials: trials that were made, both configurations.
         errored: trials without a value because the harness or a judge failed.
+        errored_share: the same as a share of a side's trials, of the side where it is larger.
         unscored: cases without a value on one side or both.
         reasons: why trials have no value, most frequent first.
     """
@@ -48,6 +49,7 @@ class PairedCases:
     old_present: NDArray[np.bool_]
     trials: int
     errored: int
+    errored_share: float
     unscored: int
     reasons: tuple[str, ...]
 
@@ -74,7 +76,7 @@ class PairedCases:
         )
         values = np.zeros((2, len(tried), repetitions))
         present = np.zeros(values.shape, dtype=np.bool_)
-        made = errored = 0
+        made, errored = [0, 0], [0, 0]
         reasons: Counter[str] = Counter()
         for row, case in enumerate(tried):
             for side, configuration in enumerate(sides):
@@ -82,7 +84,7 @@ class PairedCases:
                     trial = trials.get((case.id, configuration, repetition))
                     if trial is None:
                         continue
-                    made += 1
+                    made[side] += 1
                     match trial.results.get(metric, Unscored(reason="never scored")):
                         case Scored(value=value):
                             values[side, row, repetition] = value
@@ -90,7 +92,7 @@ class PairedCases:
                         case Unscored(reason=reason):
                             reasons[reason] += 1
                         case Errored(reason=reason):
-                            errored += 1
+                            errored[side] += 1
                             reasons[reason] += 1
                         case other:
                             assert_never(other)
@@ -101,8 +103,9 @@ class PairedCases:
             old=values[1],
             new_present=present[0],
             old_present=present[1],
-            trials=made,
-            errored=errored,
+            trials=sum(made),
+            errored=sum(errored),
+            errored_share=max(bad / max(all_, 1) for bad, all_ in zip(errored, made, strict=True)),
             unscored=int((~usable).sum()),
             reasons=tuple(sorted(reasons, key=lambda reason: (-reasons[reason], reason))),
         )
@@ -136,6 +139,7 @@ class PairedCases:
             old_present=self.old_present[kept],
             trials=self.trials,
             errored=self.errored,
+            errored_share=self.errored_share,
             unscored=self.unscored,
             reasons=self.reasons,
         )

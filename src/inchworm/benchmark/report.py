@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from inchworm.benchmark.wording import WORDS, counted, interval, margin, percent, points, usd
-from inchworm.domain.benchmark import Benchmark, Comparison, Interval, Trial
+from inchworm.benchmark.wording import WORDS
+from inchworm.domain.benchmark import Benchmark, Comparison, Trial
+from inchworm.domain.codec import plain
 from inchworm.domain.evalset import Case, EvalSet
 from inchworm.domain.ids import CaseId, ConfigurationId, short
 from inchworm.domain.metric import Role
 from inchworm.domain.outcome import Errored, Failed, Ok
 from inchworm.domain.verdict import Verdict
+from inchworm.domain.wording import bounds, counted, interval, margin, percent, points, usd
 
 FORMAT = "benchmark/1"
 _SHOWN = 5
@@ -35,41 +37,11 @@ def to_json(benchmark: Benchmark) -> dict[str, Any]:
         "trials": benchmark.trials,
         "verdict": benchmark.verdict.value,
         "cost_usd": benchmark.cost_usd,
-        "comparisons": [
-            {
-                "metric": c.metric,
-                "role": c.role.value,
-                "margin": c.margin,
-                "verdict": c.verdict.value,
-                "because": c.because,
-                "effect": None if c.effect is None else _interval(c.effect),
-                "base": c.base,
-                "candidate": c.candidate,
-                "cases": c.cases,
-                "unscored": c.unscored,
-                "errored": c.errored,
-                "method": c.method,
-                "cases_to_settle": c.cases_to_settle,
-            }
-            for c in benchmark.comparisons
-        ],
-        "clusters": [
-            {
-                "metric": c.metric,
-                "cluster": c.cluster,
-                "cases": c.cases,
-                "effect": _interval(c.effect),
-                "worse": c.worse,
-            }
-            for c in benchmark.clusters
-        ],
+        "comparisons": [plain(comparison) for comparison in benchmark.comparisons],
+        "clusters": [plain(cluster) for cluster in benchmark.clusters],
         "regressed": list(benchmark.regressed),
     }
     return {"id": benchmark.id, **content} if benchmark.id else content
-
-
-def _interval(value: Interval) -> dict[str, float]:
-    return {"estimate": value.estimate, "low": value.low, "high": value.high}
 
 
 def headline(benchmark: Benchmark) -> str:
@@ -139,11 +111,9 @@ def markdown(benchmark: Benchmark, eval_set: EvalSet, trials: Sequence[Trial]) -
 
 
 def _row(c: Comparison) -> str:
-    effect = (
-        "–"
-        if c.effect is None
-        else f"{points(c.effect.estimate)} ({points(c.effect.low)} … {points(c.effect.high)})"
-    )
+    effect = "–"
+    if c.effect is not None:
+        effect = f"{points(c.effect.estimate)} {bounds(c.effect.low, c.effect.high)}"
     means = ["–" if value is None else percent(value) for value in (c.base, c.candidate)]
     notes = [
         f"{count:,} {word}" for count, word in ((c.unscored, "unscored"), (c.errored, "errored")) if count

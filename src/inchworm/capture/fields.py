@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from inchworm.capture.values import MAX_INTEGER, kind_of, quoted
 from inchworm.domain.configuration import AppRef
@@ -16,6 +16,7 @@ from inchworm.domain.ids import TraceId, UnitId
 from inchworm.domain.outcome import Errored, Failed, Ok, Outcome
 from inchworm.domain.trace import Trace
 
+T = TypeVar("T")
 DERIVED = "inchworm.derived"
 """The attribute that says what the record did not: ``{"unit": "first_user_message", "at": "default"}``."""
 _YEAR_1, _YEAR_10000 = -62_135_596_800, 253_402_300_800  # epoch seconds that ISO 8601 can write
@@ -108,10 +109,7 @@ class Fields:
         Raises:
             InputError: if it is something else.
         """
-        value = self.left.pop(name, None)
-        if value is None or isinstance(value, str):
-            return value
-        raise self._wrong(name, "a text", value)
+        return self._a(name, str, "a text")
 
     def identifier(self, name: str) -> str | None:
         """A text that is not empty; an integer is one too.
@@ -134,11 +132,9 @@ class Fields:
         Raises:
             InputError: if it is something else.
         """
-        value = self.left.pop(name, None)
+        value = self._amount(name, "a number")
         if value is None:
             return None
-        if type(value) not in {int, float}:
-            raise self._wrong(name, "a number", value)
         if least is not None and most is not None and not least <= value <= most:
             raise InputError(f"{self.name(name)} is {value}; it lies in [{least:g}, {most:g}]")
         if least is not None and value < least:
@@ -151,11 +147,9 @@ class Fields:
         Raises:
             InputError: if it is something else.
         """
-        value = self.left.pop(name, None)
+        value = self._amount(name, "a number")
         if value is None:
             return None
-        if type(value) not in {int, float}:
-            raise self._wrong(name, "a number", value)
         if not 0 <= value <= most or value != int(value) or int(value) > most:
             raise InputError(f"{self.name(name)} is {value}; it is a whole number from 0 to {most}")
         return int(value)
@@ -166,13 +160,11 @@ class Fields:
         Raises:
             InputError: if it is something else.
         """
-        value = self.left.pop(name, None)
+        if isinstance(self.left.get(name), str):
+            return self._iso(name, self.left.pop(name))
+        value = self._amount(name, "a time")
         if value is None:
             return None
-        if isinstance(value, str):
-            return self._iso(name, value)
-        if type(value) not in {int, float}:
-            raise self._wrong(name, "a time", value)
         if not _YEAR_1 <= value < _YEAR_10000:
             said = f"{self.name(name)} is {value}, no time in seconds since 1970"
             raise InputError(said + "; it looks like milliseconds: divide by 1000" * (value > 0))
@@ -196,10 +188,7 @@ class Fields:
         Raises:
             InputError: if it is something else.
         """
-        value = self.left.pop(name, None)
-        if value is None or isinstance(value, dict):
-            return value
-        raise self._wrong(name, "an object", value)
+        return self._a(name, dict, "an object")
 
     def array(self, name: str) -> list[Any] | None:
         """An array.
@@ -207,10 +196,19 @@ class Fields:
         Raises:
             InputError: if it is something else.
         """
+        return self._a(name, list, "an array")
+
+    def _a(self, name: str, kind: type[T], expected: str) -> T | None:
         value = self.left.pop(name, None)
-        if value is None or isinstance(value, list):
+        if value is None or isinstance(value, kind):
             return value
-        raise self._wrong(name, "an array", value)
+        raise self._wrong(name, expected, value)
+
+    def _amount(self, name: str, expected: str) -> int | float | None:
+        value: int | float | None = self.left.pop(name, None)
+        if value is None or type(value) in {int, float}:  # true and false are none
+            return value
+        raise self._wrong(name, expected, value)
 
     def _wrong(self, name: str, expected: str, value: object) -> InputError:
         return InputError(f"{self.name(name)} is {kind_of(value)}; {expected} is expected")

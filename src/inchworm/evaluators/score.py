@@ -14,7 +14,7 @@ from typing import Any, assert_never
 from inchworm.domain.errors import UsageError
 from inchworm.domain.metric import Absence, Metric
 from inchworm.domain.outcome import Errored, Failed, Ok, Outcome, Result, Scored, Unscored
-from inchworm.domain.trace import Usage
+from inchworm.domain.trace import Trace, Usage
 from inchworm.evaluators import checks
 from inchworm.evaluators.nearest import did_you_mean
 
@@ -100,6 +100,19 @@ def score(
         cost_usd=usage.cost_usd,
     )
     return {metric.name: _result(metric, outcome, call) for metric in metrics}
+
+
+def score_trace(metrics: Sequence[Metric], trace: Trace) -> dict[str, Result]:
+    """:func:`score` for an interaction as it was seen."""
+    return score(
+        metrics,
+        outcome=trace.outcome,
+        output=trace.output,
+        finish_reason=trace.finish_reason,
+        latency_ms=trace.latency_ms,
+        usage=trace.usage,
+        reference=trace.reference,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

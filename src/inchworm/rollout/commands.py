@@ -11,7 +11,7 @@ from inchworm.domain.rollout import Decision, Lineage, Rollout, RolloutState
 from inchworm.rollout.decide import answer
 from inchworm.rollout.effects import effects
 from inchworm.rollout.observed import Asked
-from inchworm.rollout.ports import Store
+from inchworm.rollout.ports import Store, land
 from inchworm.rollout.transitions import Act
 
 
@@ -127,15 +127,7 @@ def act(store: Store, rollout_id: RolloutId, event: Act, *, actor: str, reason: 
         raise NotFoundError(msg, hint="inchworm adopt makes the declared one stable")
     acted = ask(rollout, lineage, event, actor=actor, reason=reason, now=now)
     change = effects(acted.decision, rollout, lineage, table)
-    landed = store.commit(
-        acted.decision,
-        change.rollout,
-        lineage=change.lineage,
-        expected_lineage=None if change.lineage is None else lineage.generation,
-        serving=change.serving,
-        ledger=change.ledger,
-        work=change.work,
-    )
+    landed = land(store, acted.decision, change, lineage)
     if not landed:
         msg = f"{rollout_id} moved while you asked to {event.value} it, so nothing was done"
         raise ConflictError(msg, hint=f"look again: inchworm rollout show {rollout_id}")

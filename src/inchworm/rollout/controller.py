@@ -14,14 +14,14 @@ from inchworm.domain.configuration import AppRef, Configuration
 from inchworm.domain.errors import NotFoundError
 from inchworm.domain.ids import ConfigurationId
 from inchworm.domain.metric import Metric
-from inchworm.domain.rollout import Decision, DecisionKind, Lineage, Rollout, RolloutState
+from inchworm.domain.rollout import Decision, DecisionKind, Rollout, RolloutState
 from inchworm.domain.verdict import Verdict
 from inchworm.domain.work import WorkState
 from inchworm.rollout.decide import plan
-from inchworm.rollout.effects import Effects, Started, benchmark_work, effects, served
+from inchworm.rollout.effects import Started, benchmark_work, effects, served
 from inchworm.rollout.monitor import MonitorState, consume, empty
 from inchworm.rollout.observed import Gated, Stopped, Turn, Watched, recall
-from inchworm.rollout.ports import Benchmarks, Freeze, GateResult, Store, Units, Validate
+from inchworm.rollout.ports import Benchmarks, Freeze, GateResult, Store, Units, Validate, land
 from inchworm.rollout.rules import pausing
 from inchworm.rollout.snapshot import snapshot
 from inchworm.rollout.transitions import IN_FLIGHT, STOPPED
@@ -139,7 +139,7 @@ def _advance(store: Store, units: Units, benchmarks: Benchmarks, app: AppRef, no
         if decision is None:
             return None
         change = effects(decision, rollout, lineage, table, benchmark_id=result.benchmark_id)
-        return decision if _commit(store, decision, change, lineage) else None
+        return decision if land(store, decision, change, lineage) else None
     state = _consume(store, units, rollout, now)
     if state is None:
         return None
@@ -149,7 +149,7 @@ def _advance(store: Store, units: Units, benchmarks: Benchmarks, app: AppRef, no
     decision = plan(rollout, watched, now)
     if decision is None:
         return None
-    return decision if _commit(store, decision, effects(decision, rollout, lineage, table), lineage) else None
+    return decision if land(store, decision, effects(decision, rollout, lineage, table), lineage) else None
 
 
 def acknowledged(decisions: Sequence[Decision]) -> tuple[str, ...]:
@@ -216,7 +216,7 @@ def _begin(store: Store, app: AppRef, now: float, freeze: Freeze, validate: Vali
         store.put_configuration(app, candidate, note=f"{rollout.layer} of {rollout.id}", at=now)
         started = Started(base=lineage.stable, candidate=candidate.id, metrics=metrics)
     change = effects(decision, rollout, lineage, table, started=started)
-    return decision if _commit(store, decision, change, lineage) else None
+    return decision if land(store, decision, change, lineage) else None
 
 
 def _assumed(store: Store, rollout: Rollout) -> ConfigurationId | None:
@@ -229,24 +229,15 @@ def _assumed(store: Store, rollout: Rollout) -> ConfigurationId | None:
 
 
 def _stopped(rollout: Rollout, everything: Sequence[Rollout]) -> tuple[Stopped, ...]:
-    """Steps of the same plan that this one needs and that did not stay."""
+    """Steps of the same plan that this one needs and that did not stay.
+
+    A plan that is made again has the same id, so each step is looked at as it was applied last before
+    this one: what an earlier application came to is over.
+    """
+    place = everything.index(rollout)
+    latest = {other.step: other for other in everything[:place] if other.plan_id == rollout.plan_id}
     return tuple(
         Stopped(rollout_id=other.id, layer=other.layer, state=other.state)
-        for other in everything
-        if other.plan_id == rollout.plan_id
-        and other.step < rollout.step
-        and other.layer in rollout.after
-        and other.state in STOPPED
-    )
-
-
-def _commit(store: Store, decision: Decision, change: Effects, lineage: Lineage) -> bool:
-    return store.commit(
-        decision,
-        change.rollout,
-        lineage=change.lineage,
-        expected_lineage=None if change.lineage is None else lineage.generation,
-        serving=change.serving,
-        ledger=change.ledger,
-        work=change.work,
+        for step, other in sorted(latest.items())
+        if step < rollout.step and other.layer in rollout.after and other.state in STOPPED
     )

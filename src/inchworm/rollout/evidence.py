@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Final
 
+from inchworm.domain.codec import plain, typed
 from inchworm.domain.metric import Absence, Clock, Role
 from inchworm.domain.rollout import EVIDENCE_FORMAT
-from inchworm.rollout.codec import plain, typed
 
 LEVEL: Final = 0.95
 """Level of the confidence sequences shown: each covers its effect at all times at once."""
@@ -153,10 +152,12 @@ class StageEvidence:
 
     Attributes:
         units: matured units per arm.
+        silent: units of which no interaction came in, per arm. They count as missing everywhere.
         errored: units on which the harness or a judge failed at least once, per arm.
     """
 
     units: Pair = Pair()
+    silent: Pair = Pair()
     errored: Pair = Pair()
 
 
@@ -209,8 +210,11 @@ class Evidence:
 
     @property
     def ratio_void(self) -> bool:
-        """Whether the split voids all evidence."""
-        return self.ratio_void_at is not None or self.log_e_ratio >= -math.log(self.alpha_ratio)
+        """Whether the split voids all evidence: once past its line where it was looked at, for good.
+
+        Evidence between two looks does not count, or a rollout would be held on a passing moment.
+        """
+        return self.ratio_void_at is not None
 
     @property
     def in_stage(self) -> StageEvidence:
@@ -239,4 +243,8 @@ class Evidence:
         if data.get("format") != EVIDENCE_FORMAT:
             msg = f"evidence has format {data.get('format')!r}, this version reads {EVIDENCE_FORMAT}"
             raise ValueError(msg)
-        return typed(cls, data)
+        try:
+            return typed(cls, {name: value for name, value in data.items() if name != "format"})
+        except ValueError as error:
+            msg = f"the stored value is no Evidence: {error}"
+            raise ValueError(msg) from error

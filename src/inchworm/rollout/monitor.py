@@ -21,10 +21,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from inchworm.domain.codec import plain, typed
 from inchworm.domain.metric import Absence, Clock, Metric
 from inchworm.domain.rollout import Policy, Rollout
 from inchworm.rollout.budget import Share, culprits, gates, shares
-from inchworm.rollout.codec import plain, typed
 from inchworm.rollout.evidence import Crossing, Pair, StageEvidence
 from inchworm.rollout.ports import BoolArray, FloatArray, IntArray, UnitBatch
 from inchworm.stats import eprocess, samples, sequences
@@ -89,7 +89,7 @@ class MonitorState:
             "consumed": self.consumed,
             "candidate": self.candidate,
             "expected": self.expected,
-            "stages": plain(self.stages),
+            "stages": [plain(stage) for stage in self.stages],
             "ratio": samples.ratio_to_json(self.ratio),
             "ratio_void_at": self.ratio_void_at,
             "harm": {clock.value: plain(self.harm[clock]) for clock in Clock if clock in self.harm},
@@ -99,9 +99,9 @@ class MonitorState:
                     "process": eprocess.to_json(metric.process),
                     "sequence": sequences.to_json(metric.sequence),
                     "coverage": samples.coverage_to_json(metric.coverage),
-                    "reported": plain(metric.reported),
+                    "reported": [plain(pair) for pair in metric.reported],
                     "void_at": metric.void_at,
-                    "alone": plain(metric.alone),
+                    "alone": None if metric.alone is None else plain(metric.alone),
                 }
                 for metric in self.metrics
             ],
@@ -220,6 +220,7 @@ def consume(rollout: Rollout, state: MonitorState, units: UnitBatch) -> MonitorS
         stages=tuple(
             StageEvidence(
                 units=before.units + _count(units, units.stage == stage),
+                silent=before.silent + _count(units, (units.stage == stage) & units.silent),
                 errored=before.errored + _count(units, (units.stage == stage) & (units.errored > 0)),
             )
             for stage, before in enumerate(state.stages)
@@ -328,11 +329,16 @@ def _first_crossing(here: list[_Watched], consumed: int, seen: IntArray) -> Cros
 def _ratio(policy: Policy, state: MonitorState, units: UnitBatch) -> tuple[samples.SampleRatio, int | None]:
     """The sample-ratio state after the batch, and the unit at which it was first seen past its line."""
     ratio, void_at, start = state.ratio, state.ratio_void_at, 0
+    # An arm that had no chance needs no look: that it was recorded voids at once, and for good.
+    chance = np.where(units.candidate, units.probability, 1.0 - units.probability)
+    impossible = np.flatnonzero(chance <= 0.0)
     while start < len(units):
         stop = min(start + RATIO_EVERY - (state.consumed + start) % RATIO_EVERY, len(units))
         ratio = samples.ratio_update(
             ratio, a=units.candidate[start:stop].astype(np.float64), pi=units.probability[start:stop]
         )
+        if void_at is None and impossible.size and impossible[0] < stop:
+            void_at = state.consumed + int(impossible[0]) + 1
         looked = (state.consumed + stop) % RATIO_EVERY == 0
         if void_at is None and looked and samples.log_e_ratio(ratio) >= -math.log(policy.alpha_ratio):
             void_at = state.consumed + stop

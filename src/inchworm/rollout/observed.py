@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
+from inchworm.domain.codec import plain, typed
 from inchworm.domain.errors import InputError
 from inchworm.domain.ids import BenchmarkId, ConfigurationId, PlanId, RolloutId
 from inchworm.domain.layers import Layer
 from inchworm.domain.rollout import EVIDENCE_FORMAT, Policy, Rollout, RolloutState
 from inchworm.domain.verdict import Verdict
-from inchworm.rollout.codec import plain, typed
 from inchworm.rollout.evidence import Evidence
 from inchworm.rollout.transitions import Act, Rung, standing
 
@@ -159,8 +159,9 @@ def recall(data: dict[str, Any]) -> tuple[Subject, Observed, float]:
         )
         raise InputError(msg)
     try:
-        kind = _KINDS[data["observed"]["is"]]
-        return typed(Subject, data["rollout"]), typed(kind, data["observed"]), float(data["now"])
+        observed = dict(data["observed"])
+        kind = _KINDS[observed.pop("is")]
+        return typed(Subject, data["rollout"]), typed(kind, observed), float(data["now"])
     except (KeyError, TypeError, ValueError) as error:
         msg = f"the decision's evidence is incomplete: {error}"
         raise InputError(msg) from error

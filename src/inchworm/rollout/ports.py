@@ -17,6 +17,7 @@ from inchworm.domain.rollout import Decision, LedgerEntry, Lineage, Rollout, Rol
 from inchworm.domain.serving import ServingTable
 from inchworm.domain.verdict import Verdict
 from inchworm.domain.work import WorkItem, WorkState
+from inchworm.rollout.effects import Effects
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -33,6 +34,7 @@ class UnitBatch:
         candidate: whether the unit got the candidate.
         probability: the probability of the candidate arm that was in force.
         at: when it was assigned, seconds since the epoch.
+        silent: whether no interaction of the unit came in at all.
         errored: how many of the unit's interactions the harness or a judge failed on.
         values: per metric, the unit's value in [0, 1]; whatever where there is none.
         present: per metric, whether there is a value. A metric that is left out was never reported.
@@ -43,6 +45,7 @@ class UnitBatch:
     candidate: BoolArray
     probability: FloatArray
     at: FloatArray
+    silent: BoolArray
     errored: IntArray
     values: Mapping[str, FloatArray]
     present: Mapping[str, BoolArray]
@@ -168,3 +171,20 @@ class Store(Protocol):
     ) -> Sequence[WorkItem]:
         """Work items."""
         ...
+
+
+def land(store: Store, decision: Decision, change: Effects, lineage: Lineage) -> bool:
+    """Commit a decision with all that it changes, on the lineage it was taken on.
+
+    Returns:
+        ``False``, and nothing is written, if somebody else moved first.
+    """
+    return store.commit(
+        decision,
+        change.rollout,
+        lineage=change.lineage,
+        expected_lineage=None if change.lineage is None else lineage.generation,
+        serving=change.serving,
+        ledger=change.ledger,
+        work=change.work,
+    )

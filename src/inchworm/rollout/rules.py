@@ -10,12 +10,14 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from inchworm.domain.rollout import RolloutState
+from inchworm.domain.rollout import Policy, RolloutState
 from inchworm.rollout import wording
 from inchworm.rollout.evidence import Crossing, Evidence, MetricEvidence
 from inchworm.rollout.observed import Subject, Watched
 from inchworm.rollout.transitions import Event, Rung, weight_of
 
+SILENT_LIMIT: Final = 0.1
+"""With a larger share of an arm's units unheard of at a stage, nothing expands and nothing completes."""
 Rule = Callable[[Subject, Watched, float], str | None]
 
 
@@ -86,7 +88,7 @@ def soaked(subject: Subject, observed: Watched, elapsed: float) -> str | None:
         return None
     if policy.soak_s <= 0:
         return "completed because its policy asks for no soak."
-    if _unmeasured(evidence):
+    if _unmeasured(evidence) or _unheard(evidence, policy):
         return None
     units = wording.count(evidence.in_stage.units.both, policy.unit)
     nearest = max(
@@ -103,7 +105,7 @@ def soaked(subject: Subject, observed: Watched, elapsed: float) -> str | None:
 def deadline(subject: Subject, observed: Watched, elapsed: float) -> str | None:
     """The time is up and the question is open: hold and ask, saying what would settle it."""
     if subject.rung is Rung.SOAK:
-        blind = _unmeasured(observed.evidence)
+        blind = [*_unmeasured(observed.evidence), *_unheard(observed.evidence, subject.policy)]
         if not _soak_is_over(subject, elapsed) or not blind:
             return None
         return f"holding at {_share(subject)} because the soak is over and {wording.listed(blind)}."
@@ -152,7 +154,7 @@ def obstacles(subject: Subject, observed: Watched, elapsed: float) -> tuple[str,
     if min(here.baseline, here.candidate) == 0:
         arm = "the candidate" if here.candidate == 0 else "the baseline"
         found.append(f"no {policy.unit.value} got {arm} at this stage")
-    found += _unmeasured(evidence)
+    found += [*_unmeasured(evidence), *_unheard(evidence, policy)]
     for metric in evidence.gates:
         if metric.has_data and metric.void_at is None:
             found += _short_of(metric, subject, evidence)
@@ -206,6 +208,24 @@ def _unmeasured(evidence: Evidence) -> list[str]:
             )
             found.append(f"{metric.name} was not reported for {silent} at this stage")
     return found
+
+
+def _unheard(evidence: Evidence, policy: Policy) -> list[str]:
+    """Arms much of which was never heard of.
+
+    What they lack counts as failure in both arms alike, and so hides the difference that is looked for.
+    """
+    here = evidence.in_stage
+    arms = (
+        ("candidate", here.silent.candidate, here.units.candidate),
+        ("baseline", here.silent.baseline, here.units.baseline),
+    )
+    return [
+        f"nothing came in from {silent:,} of {wording.count(units, policy.unit)} of the {arm} "
+        "(rollout.maturation says how long that may take)"
+        for arm, silent, units in arms
+        if silent > SILENT_LIMIT * units
+    ]
 
 
 def _pausing(observed: Watched) -> list[tuple[MetricEvidence, Crossing]]:

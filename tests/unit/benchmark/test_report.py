@@ -10,7 +10,6 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from inchworm.benchmark.report import headline, junit, markdown, to_json
-from inchworm.benchmark.wording import margin, points, usd
 from inchworm.domain.benchmark import Benchmark, ClusterEffect, Comparison, Interval, Trial
 from inchworm.domain.canonical import canonical
 from inchworm.domain.configuration import AppRef
@@ -216,23 +215,6 @@ def test_json_is_json_and_says_all():
     assert content["format"] == "benchmark/1"
     assert content["comparisons"][0]["effect"] == {"estimate": -0.011, "low": -0.034, "high": 0.012}
     assert len(content["regressed"]) == 7
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(-0.0114, "−1.1"), (0.274, "+27.4"), (0.0, "0.0"), (-0.0004, "0.0"), (-0.0, "0.0")]
-)
-def test_points(value, text):
-    assert points(value) == text
-
-
-def test_small_sums_and_margins():
-    assert [usd(value) for value in (0, 0.0034, 1.2, 1234.5)] == [
-        "0.00 USD",
-        "0.0034 USD",
-        "1.20 USD",
-        "1,234.50 USD",
-    ]
-    assert [margin(value) for value in (0.03, 0.081, 0.0125)] == ["−3", "−8.1", "−1.25"]
 
 
 def test_conversations_show_their_last_message_and_long_texts_are_cut():

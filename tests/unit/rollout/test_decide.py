@@ -197,6 +197,22 @@ def test_without_growth_no_number_is_promised():
     assert "at the pace so far no number of sessions would settle it" in decision.because
 
 
+@pytest.mark.parametrize(("unheard", "expands"), [(0.05, True), (0.2, False)])
+def test_an_arm_that_is_hardly_heard_of_keeps_the_stage_closed(unheard, expands):
+    quiet = HEALTHY.candidate & (np.arange(len(HEALTHY)) % 100 < 100 * unheard)
+    units = replace(HEALTHY, silent=quiet)
+    assert (plan(exposing(), watch(exposing(), units), 2 * HOUR) is not None) == expands
+    if not expands:
+        held = decided(exposing(), watch(exposing(), units), now=999 * HOUR)
+        assert held.kind is DecisionKind.HOLD
+        assert "nothing came in from 1" in held.because
+        assert "sessions of the candidate (rollout.maturation says how long" in held.because
+        soaking = exposing(SOAK, state=RolloutState.SOAKING)
+        late = replace(draw(3, 400, rates={"answered": (0.95, 0.97)}, stage=SOAK, probability=0.9))
+        late = replace(late, silent=~late.candidate)
+        assert "of the baseline" in decided(soaking, watch(soaking, late), now=999 * HOUR).because
+
+
 def test_held_it_still_expands_once_the_evidence_suffices():
     held = exposing(state=RolloutState.HOLDING, entered_at=60 * HOUR)
     decision = decided(held, watch(held, HEALTHY), now=60 * HOUR + 1)

@@ -21,7 +21,11 @@ EVIDENCE: dict[str, Any] = {
     "ratio_void_at": "null",
     "alpha_expand": "float",
     "stages": [
-        {"units": {"baseline": "int", "candidate": "int"}, "errored": {"baseline": "int", "candidate": "int"}}
+        {
+            "units": {"baseline": "int", "candidate": "int"},
+            "silent": {"baseline": "int", "candidate": "int"},
+            "errored": {"baseline": "int", "candidate": "int"},
+        }
     ],
     "clocks": [{"clock": "str", "alpha": "float", "log_e": "float", "crossing": "null"}],
     "metrics": [
@@ -61,7 +65,11 @@ MONITOR: dict[str, Any] = {
     "candidate": "int",
     "expected": "float",
     "stages": [
-        {"units": {"baseline": "int", "candidate": "int"}, "errored": {"baseline": "int", "candidate": "int"}}
+        {
+            "units": {"baseline": "int", "candidate": "int"},
+            "silent": {"baseline": "int", "candidate": "int"},
+            "errored": {"baseline": "int", "candidate": "int"},
+        }
     ],
     "ratio": {"version": "str", "units": "int", "impossible": "int", "log_wealth": ["float"]},
     "ratio_void_at": "null",

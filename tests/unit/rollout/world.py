@@ -119,6 +119,7 @@ def batch(
     stage: int | np.ndarray[Any, Any] = 0,
     probability: float = 0.2,
     errored: Sequence[int] | np.ndarray[Any, Any] | None = None,
+    silent: Sequence[int] | np.ndarray[Any, Any] | None = None,
 ) -> UnitBatch:
     count = len(a)
     return UnitBatch(
@@ -127,6 +128,7 @@ def batch(
         candidate=np.asarray(a, dtype=bool),
         probability=np.full(count, probability),
         at=np.arange(start, start + count, dtype=np.float64),
+        silent=np.zeros(count, dtype=bool) if silent is None else np.asarray(silent, dtype=bool),
         errored=np.zeros(count, dtype=np.int64) if errored is None else np.asarray(errored, dtype=np.int64),
         values={name: np.asarray(value, dtype=np.float64) for name, value in values.items()},
         present={name: np.asarray((present or {}).get(name, np.ones(count)), dtype=bool) for name in values},
@@ -164,6 +166,7 @@ def cut(units: UnitBatch, first: int, last: int) -> UnitBatch:
         candidate=units.candidate[part],
         probability=units.probability[part],
         at=units.at[part],
+        silent=units.silent[part],
         errored=units.errored[part],
         values={name: value[part] for name, value in units.values.items()},
         present={name: value[part] for name, value in units.present.items()},

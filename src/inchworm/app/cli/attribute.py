@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inchworm.app.cli.output import Progress, counted, emit, heading, paragraph, say, table
-from inchworm.app.cli.session import Session, configuration, eval_set, json_option, pass_session
-from inchworm.domain.errors import UsageError
+from inchworm.app.cli.output import Progress, emit, heading, paragraph, say, table
+from inchworm.app.cli.session import (
+    Session,
+    cases_options,
+    eval_set,
+    json_option,
+    pass_session,
+    two_configurations,
+)
 from inchworm.domain.ids import short
+from inchworm.domain.wording import bounds, counted, interval, points
 
 if TYPE_CHECKING:
     from inchworm.app.loop.attributing import Findings
@@ -23,15 +30,7 @@ _ID = 12
 @click.argument("base")
 @click.argument("candidate")
 @click.option("--metric", metavar="NAME", help="Which metric; the first goal if left out.")
-@click.option(
-    "--evalset", "cases", default="main", show_default=True, metavar="NAME[@VERSION]", help="On which cases."
-)
-@click.option(
-    "--repetitions",
-    type=click.IntRange(1, 100),
-    metavar="N",
-    help="Answers per case; 3 with a temperature, else 1.",
-)
+@cases_options
 @json_option
 @pass_session
 def command(
@@ -58,9 +57,7 @@ def command(
 
     with session.house() as house:
         found = eval_set(house, cases)
-        sides = [configuration(house, name) for name in (base, candidate)]
-        if sides[0] == sides[1]:
-            raise UsageError(f"{base} and {candidate} are the same configuration, {short(sides[0].id)}")
+        sides = two_configurations(house, base, candidate)
         try:
             findings = attribute(
                 house, sides[0], sides[1], eval_set=found, metric=metric, samples=repetitions, watch=watch
@@ -84,8 +81,6 @@ def _json(findings: Findings) -> dict[str, Any]:
 
 
 def _lines(findings: Findings, stable: str | None) -> list[str]:
-    from inchworm.benchmark.wording import interval, points
-
     found = findings.attribution
     base, candidate = found.corners[0].mean, _whole(found.corners).mean
     errored = f", {found.errored:,} errored" if found.errored else ""
@@ -102,7 +97,7 @@ def _lines(findings: Findings, stable: str | None) -> list[str]:
         [
             " × ".join(one.layers),
             points(one.effect.estimate),
-            f"({points(one.effect.low)} … {points(one.effect.high)})",
+            bounds(one.effect.low, one.effect.high),
             "named" if one.named else "nothing measurable",
         ]
         for one in found.contributions
@@ -127,8 +122,6 @@ def _whole(corners: tuple[Corner, ...]) -> Corner:
 
 
 def _ship(ship: Corner, base: str, candidate: str, stable: str | None) -> str:
-    from inchworm.benchmark.wording import interval
-
     plan = (
         ""
         if ship.configuration_id == stable

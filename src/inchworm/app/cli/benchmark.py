@@ -10,7 +10,6 @@ import click
 from inchworm.app.cli.groups import end
 from inchworm.app.cli.output import (
     Progress,
-    counted,
     emit,
     heading,
     note,
@@ -20,10 +19,18 @@ from inchworm.app.cli.output import (
     table,
     width,
 )
-from inchworm.app.cli.session import Session, configuration, eval_set, json_option, pass_session
+from inchworm.app.cli.session import (
+    Session,
+    cases_options,
+    eval_set,
+    json_option,
+    pass_session,
+    two_configurations,
+)
 from inchworm.domain.errors import UsageError
 from inchworm.domain.ids import short
 from inchworm.domain.verdict import Verdict
+from inchworm.domain.wording import bounds, counted, listed, margin, percent, points, usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,15 +55,7 @@ _DROPS = 5
 @click.command("benchmark")
 @click.argument("base")
 @click.argument("candidate")
-@click.option(
-    "--evalset", "cases", default="main", show_default=True, metavar="NAME[@VERSION]", help="On which cases."
-)
-@click.option(
-    "--repetitions",
-    type=click.IntRange(1, 100),
-    metavar="N",
-    help="Answers per case; 3 with a temperature, else 1.",
-)
+@cases_options
 @click.option(
     "--gate",
     is_flag=True,
@@ -97,9 +96,7 @@ def command(
     progress = Progress("answers")
     with session.house() as house:
         found = eval_set(house, cases)
-        sides = [configuration(house, name) for name in (base, candidate)]
-        if sides[0] == sides[1]:
-            raise UsageError(f"{base} and {candidate} are the same configuration, {short(sides[0].id)}")
+        sides = two_configurations(house, base, candidate)
         for side in sides:
             house.control.put_configuration(house.app, side, note="benchmarked", at=house.now())
         try:
@@ -142,7 +139,7 @@ def _trials(house: House, found: EvalSet, benchmark: Benchmark) -> Sequence[Tria
 
 def _lines(benchmark: Benchmark, found: EvalSet) -> list[str]:
     from inchworm.benchmark.report import headline
-    from inchworm.benchmark.wording import WORDS, margin, percent, points, usd
+    from inchworm.benchmark.wording import WORDS
 
     out = paragraph(one_line(headline(benchmark)))
     out[0] = heading(out[0])
@@ -151,7 +148,7 @@ def _lines(benchmark: Benchmark, found: EvalSet) -> list[str]:
     for one in benchmark.comparisons:
         effect = one.effect
         estimate = "not measured" if effect is None else points(effect.estimate)
-        interval = "" if effect is None else f"({points(effect.low)} … {points(effect.high)})"
+        interval = "" if effect is None else bounds(effect.low, effect.high)
         base, candidate = ("unknown" if mean is None else percent(mean) for mean in (one.base, one.candidate))
         means = [f"{base} → {candidate}"] if roomy else []
         count = f"{one.cases:,}"
@@ -176,7 +173,7 @@ def _lines(benchmark: Benchmark, found: EvalSet) -> list[str]:
             f"{n:,} {word}" for n, word in ((one.unscored, "unscored"), (one.errored, "errored")) if n
         ]
         if left_out:
-            out.append(f"  {one.metric}: {' and '.join(left_out)}, left out")
+            out.append(f"  {one.metric}: {listed(left_out)}, left out")
     worse = [one for one in benchmark.clusters if one.worse]
     if worse:
         out += ["", "Worse with confidence, in these topics (intervals hold for all topics at once):"]
@@ -186,7 +183,7 @@ def _lines(benchmark: Benchmark, found: EvalSet) -> list[str]:
                     one_line(one.cluster, 36),
                     one.metric,
                     f"{points(one.effect.estimate)} points",
-                    f"({points(one.effect.low)} … {points(one.effect.high)})",
+                    bounds(one.effect.low, one.effect.high),
                     counted(one.cases, "case"),
                 ]
                 for one in worse

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from inchworm.app.cli.groups import Lazy, LazyGroup
-from inchworm.app.cli.output import counted, emit, heading, note, one_line, paragraph, say, table, when, width
+from inchworm.app.cli.output import emit, heading, note, one_line, paragraph, say, table, when, width
 from inchworm.app.cli.session import Session, eval_set, json_option, pass_session
 from inchworm.domain.errors import NotFoundError, UsageError
+from inchworm.domain.wording import counted, percent
 
 if TYPE_CHECKING:
     from inchworm.domain.evalset import Case, EvalSet
@@ -199,7 +200,7 @@ def _about(found: EvalSet) -> list[str]:
         lines.append(f"  Grew from {found.parent}")
     numbers = Counter(case.cluster for case in found.cases)
     rows = [
-        [one_line(cluster or "no topic", 36), f"{100 * share:.1f} %", f"{numbers[cluster]:,}"]
+        [one_line(cluster or "no topic", 36), percent(share), f"{numbers[cluster]:,}"]
         for cluster, share in sorted(found.shares.items(), key=lambda pair: -pair[1])
     ]
     return [*lines, "", *table(rows, heads=["topic", "share of production", "cases"], right={1, 2})]

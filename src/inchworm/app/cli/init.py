@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inchworm.app.cli.output import Progress, counted, emit, note, one_line, say
+from inchworm.app.cli.output import Progress, emit, note, one_line, say
 from inchworm.app.cli.session import Session, json_option, pass_session
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import ConfigError, NotFoundError, UsageError
+from inchworm.domain.wording import counted
 
 if TYPE_CHECKING:
     from inchworm.domain.trace import Trace

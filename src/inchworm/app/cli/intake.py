@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from inchworm.app.cli.groups import end
-from inchworm.app.cli.output import Progress, counted, emit, note, paragraph, printable, say, table, when
+from inchworm.app.cli.output import Progress, emit, note, paragraph, printable, say, table, when
 from inchworm.app.cli.session import Session, json_option, pass_session
 from inchworm.domain.errors import InputError
+from inchworm.domain.wording import counted
 
 if TYPE_CHECKING:
     from inchworm.app.house import House
@@ -215,7 +216,7 @@ def _lines(one: dict[str, Any]) -> list[str]:
         [f"{one['new']:,}", "stored"],
         [f"{one['duplicate']:,}", "known already"],
         [f"{one['rejected']:,}", "rejected: could not be read"],
-        [f"{refused:,}", "refused: could not be sanitized"],
+        [f"{refused:,}", "refused: not safe to store"],
     ]
     lines = [f"{name}: {counted(one['lines'], 'line')}"]
     lines += table([row for position, row in enumerate(rows) if position == 0 or row[0] != "0"], right={0})

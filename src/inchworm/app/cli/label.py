@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inchworm.app.cli.output import counted, emit, heading, note, one_line, say, table, width
+from inchworm.app.cli.output import emit, heading, note, one_line, say, table, width
 from inchworm.app.cli.session import Session, json_option, pass_session
+from inchworm.domain.wording import counted, percent
 
 if TYPE_CHECKING:
     from inchworm.app.loop.topics import Picture
@@ -132,4 +133,4 @@ def _quality(topic: ClusterQuality) -> list[str]:
     if not isinstance(quality, PassRate):
         return ["not scored", one_line(quality.reason)]
     of = "" if quality.scored == topic.messages else f", {quality.scored:,} scored"
-    return [f"{100 * quality.rate:.1f} %", f"({100 * quality.low:.1f} … {100 * quality.high:.1f}){of}"]
+    return [percent(quality.rate), f"({100 * quality.low:.1f} … {100 * quality.high:.1f}){of}"]

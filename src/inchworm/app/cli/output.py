@@ -118,24 +118,24 @@ def _padded(text: str, size: int, to_the_right: bool) -> str:  # noqa: FBT001  #
 def _wrapped(text: str, room: int) -> list[str]:
     if columns(text.rstrip()) <= room or room < 20:
         return [text.rstrip()]
-    return textwrap.wrap(text.strip(), room, break_long_words=False) or [""]
+    return textwrap.wrap(text.strip(), room, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def paragraph(text: str, indent: int = 0) -> list[str]:
     """A sentence over as many lines as it needs."""
     return textwrap.wrap(
-        text, width(), initial_indent=" " * indent, subsequent_indent=" " * indent, break_long_words=False
+        text,
+        width(),
+        initial_indent=" " * indent,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
 def heading(text: str) -> str:
     """The first line of what is shown."""
     return click.style(text, bold=True)
-
-
-def counted(number: int, word: str) -> str:
-    """``1 case``, ``1,410 cases``."""
-    return f"{number:,} {word}" + ("" if number == 1 else "s")
 
 
 def when(at: float, now: float | None = None, *, seconds: bool = False) -> str:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inchworm.app.cli.output import counted, emit, note, paragraph, say, when
+from inchworm.app.cli.output import emit, note, paragraph, say, when
 from inchworm.app.cli.session import DECLARED, Session, configuration, json_option, pass_session
 from inchworm.domain.errors import InchwormError
 from inchworm.domain.ids import short
 from inchworm.domain.rollout import Rollout, RolloutState
+from inchworm.domain.wording import counted
 
 if TYPE_CHECKING:
     from inchworm.app.house import House

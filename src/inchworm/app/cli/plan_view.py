@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from inchworm.app.cli import differences
-from inchworm.app.cli.output import counted, heading, one_line, paragraph, table, when
+from inchworm.app.cli.output import heading, one_line, paragraph, table, when
 from inchworm.app.loop.changing import Outlook
 from inchworm.domain.change import Plan
 from inchworm.domain.ids import short
 from inchworm.domain.rollout import Lineage, Rollout, UnitKind
+from inchworm.domain.wording import counted, share
 from inchworm.rollout.forecast import StageTime
-from inchworm.rollout.wording import percent
 
 
 def lines(plan: Plan, outlook: Outlook, lineage: Lineage, unit: UnitKind) -> list[str]:
@@ -129,7 +129,7 @@ def _steps(plan: Plan, outlook: Outlook) -> list[list[str]]:
 
 
 def _stage(one: StageTime) -> str:
-    return f"{percent(one.weight)} {'open' if one.days is None else _days(one.days)}"
+    return f"{share(one.weight)} {'open' if one.days is None else _days(one.days)}"
 
 
 def _days(days: float) -> str:
@@ -144,7 +144,7 @@ def _undecided(outlook: Outlook) -> str:
     open_ = [one for one in outlook.stages if one.days is None]
     if not open_:
         return ""
-    stages = f"stage{'s' if len(open_) > 1 else ''} at {' and '.join(percent(one.weight) for one in open_)}"
+    stages = f"stage{'s' if len(open_) > 1 else ''} at {' and '.join(share(one.weight) for one in open_)}"
     slowest = ", ".join(dict.fromkeys(one.slowest for one in open_))
     return (
         f"Open: at this traffic the {stages} would end undecided on {slowest}, and then ask you. "

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inchworm.app.cli.groups import Lazy, LazyGroup, end
-from inchworm.app.cli.output import counted, emit, one_line, say, table, when, width
+from inchworm.app.cli.output import emit, one_line, say, table, when, width
 from inchworm.app.cli.session import Session, json_option, pass_session
 from inchworm.domain.errors import NotFoundError
 from inchworm.domain.ids import RolloutId, UnitId, short
+from inchworm.domain.wording import counted
 
 if TYPE_CHECKING:
     from inchworm.app.house import House

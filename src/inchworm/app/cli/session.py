@@ -70,6 +70,25 @@ def json_option(command: F) -> F:
     )(command)
 
 
+def cases_options(command: F) -> F:
+    """``--evalset`` and ``--repetitions``, as every command that asks configurations has them."""
+    cases = click.option(
+        "--evalset",
+        "cases",
+        default="main",
+        show_default=True,
+        metavar="NAME[@VERSION]",
+        help="On which cases.",
+    )
+    repetitions = click.option(
+        "--repetitions",
+        type=click.IntRange(1, 100),
+        metavar="N",
+        help="Answers per case; 3 with a temperature, else 1.",
+    )
+    return cases(repetitions(command))
+
+
 def configuration(house: House, name: str) -> Configuration:
     """A configuration by the name a person types: ``stable``, ``declared``, or an id's beginning.
 
@@ -83,6 +102,22 @@ def configuration(house: House, name: str) -> Configuration:
         return house.control.configuration(house.lineage().stable)
     # as people read it on the screen: c7f1…9a
     return house.control.find_configuration(house.app, name.partition("…")[0])
+
+
+def two_configurations(house: House, base: str, candidate: str) -> tuple[Configuration, Configuration]:
+    """Two configurations to compare, by the names a person types (see :func:`configuration`).
+
+    Raises:
+        NotFoundError: if one does not exist.
+        UsageError: if several go by a name, or both names are of the same one.
+    """
+    from inchworm.domain.errors import UsageError
+    from inchworm.domain.ids import short
+
+    one, other = configuration(house, base), configuration(house, candidate)
+    if one == other:
+        raise UsageError(f"{base} and {candidate} are the same configuration, {short(one.id)}")
+    return one, other
 
 
 def eval_set(house: House, name: str) -> EvalSet:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from inchworm.app.cli.output import counted, emit, heading, one_line, paragraph, say, table, when
+from inchworm.app.cli.output import emit, heading, one_line, paragraph, say, table, when
 from inchworm.app.cli.session import Session, json_option, pass_session
 from inchworm.domain.errors import StoreError
 from inchworm.domain.ids import short
 from inchworm.domain.rollout import LedgerEntry, Lineage, Rollout, RolloutState
+from inchworm.domain.wording import counted, share
 
 if TYPE_CHECKING:
     from inchworm.app.house import House
@@ -173,12 +174,11 @@ def _lines(standing: _Standing) -> list[str]:
 
 def _said(rollout: Rollout) -> str:
     from inchworm.rollout.transitions import weight_of
-    from inchworm.rollout.wording import percent
 
     state = rollout.state.value.replace("_", " ")
     weight = weight_of(rollout.state, rollout.stage, rollout.policy)
-    share = f" at {percent(weight)}" if weight else ""
-    return f"{rollout.id}, step {rollout.step} of {rollout.steps}, {rollout.layer}: {state}{share}"
+    at = f" at {share(weight)}" if weight else ""
+    return f"{rollout.id}, step {rollout.step} of {rollout.steps}, {rollout.layer}: {state}{at}"
 
 
 def _traces(standing: _Standing) -> str:

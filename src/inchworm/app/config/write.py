@@ -74,6 +74,7 @@ def draft(seen: Seen) -> str:
         "rollout:",
         "  stages: [5%, 25%, 50%]  # then 100% less a holdback, through the soak",
         "  soak: 24h",
+        "  maturation: 1h  # how long an interaction may take to come in; later it counts as missing",
     ]
     return "\n".join(lines) + "\n"
 

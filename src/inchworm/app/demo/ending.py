@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from inchworm.app.demo.setting import WEEK, livelier
 from inchworm.app.demo.stage import Stage
-from inchworm.app.demo.tell import Teller, interval, percent, points
+from inchworm.app.demo.tell import Teller
 from inchworm.app.demo.traffic import Session
 from inchworm.app.loop.attributing import Findings, attribute, propose_failures
 from inchworm.app.loop.measuring import MAIN, accept, compare
@@ -18,7 +18,8 @@ from inchworm.domain.ids import ConfigurationId
 from inchworm.domain.outcome import Scored
 from inchworm.domain.rollout import Rollout, RolloutState
 from inchworm.domain.serving import Resolved
-from inchworm.evaluators.score import score
+from inchworm.domain.wording import interval, percent, points
+from inchworm.evaluators.score import score_trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +77,7 @@ def _answered(stage: Stage, sessions: Sequence[Session], configuration: Configur
         sessions, stage.traffic.traces(house.app, sessions, served, known), strict=True
     ):
         if session.message not in remembered:
-            results = score(
-                goal,
-                outcome=trace.outcome,
-                output=trace.output,
-                finish_reason=trace.finish_reason,
-                latency_ms=trace.latency_ms,
-                usage=trace.usage,
-                reference=trace.reference,
-            )
+            results = score_trace(goal, trace)
             result = results[goal[0].name]
             remembered[session.message] = result.value if isinstance(result, Scored) else None
         values.append(remembered[session.message])

@@ -13,7 +13,7 @@ from inchworm.app.demo.ending import bundle_at_once, feed_back, summarize
 from inchworm.app.demo.setting import COPY, WEEK, set_up, tuesday, write_down
 from inchworm.app.demo.shop import messages
 from inchworm.app.demo.stage import Stage
-from inchworm.app.demo.tell import Teller, interval, moment, percent
+from inchworm.app.demo.tell import Teller, moment
 from inchworm.app.demo.traffic import DAY_S, Traffic
 from inchworm.app.house import House
 from inchworm.app.loop.changing import apply, make_plan
@@ -30,6 +30,7 @@ from inchworm.domain.rollout import Decision, DecisionKind, Rollout, RolloutStat
 from inchworm.domain.serving import Resolved
 from inchworm.domain.trace import Trace
 from inchworm.domain.verdict import Verdict
+from inchworm.domain.wording import interval, percent
 from inchworm.label.clusters import PassRate
 
 TUESDAY = 1_794_319_200.0

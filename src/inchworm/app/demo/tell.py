@@ -1,4 +1,4 @@
-"""How the demo talks: numbers with their intervals, true minus signs, nothing wider than 96 columns."""
+"""How the demo talks: a story in chapters, nothing wider than 96 columns."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from inchworm.domain.benchmark import Benchmark, Interval
+from inchworm.domain.benchmark import Benchmark
 from inchworm.domain.verdict import Verdict
+from inchworm.domain.wording import interval, percent, points
 
 WIDTH = 96
 _WORDS = {
@@ -21,28 +22,6 @@ _WORDS = {
     Verdict.ERRORED: "could not be measured",
     Verdict.CANCELLED: "was cancelled",
 }
-
-
-def minus(text: str) -> str:
-    """ASCII hyphens in front of digits as true minus signs."""
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def points(value: float, digits: int = 1) -> str:
-    """A difference of rates in points: ``−27.4``."""
-    shown = f"{100 * value:+.{digits}f}"
-    return minus(shown) if float(shown) else f"{0:.{digits}f}"
-
-
-def interval(effect: Interval, digits: int = 1) -> str:
-    """``−27.4 points (−34.1 … −20.9)``."""
-    low, high = points(effect.low, digits), points(effect.high, digits)
-    return f"{points(effect.estimate, digits)} points ({low} … {high})"
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """``93.1 %``."""
-    return f"{100 * share:.{digits}f} %"
 
 
 def moment(at: float) -> str:

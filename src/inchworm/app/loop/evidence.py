@@ -36,6 +36,7 @@ class StoredUnits:
             candidate=rows.candidate,
             probability=rows.probability,
             at=rows.at,
+            silent=rows.traces == 0,
             errored=rows.errored,
             values={name: values for name, (values, _) in measured.items()},
             present={name: present for name, (_, present) in measured.items()},
@@ -51,7 +52,10 @@ def unit_values(metric: Metric, rows: UnitRows) -> Values:
             in_time = (rows.latency_ms.values <= limit).astype(np.float64)
             return _or_failed(in_time, rows.latency_ms.present, rows)
         case {"builtin": "cost", "cap_usd": int() | float() as cap}:
-            spared = 1.0 - np.minimum(rows.cost_usd.values, cap) / cap
+            # The cap is per call: against it the sum of a long session would be 0 in both arms, whatever
+            # the candidate costs, and 0 in both arms is "not worse".
+            each = rows.cost_usd.values / np.maximum(rows.traces - rows.errored, 1)
+            spared = 1.0 - np.minimum(each, cap) / cap
             return spared, rows.cost_usd.present
         case {"builtin": _}:
             return np.zeros(len(rows)), np.zeros(len(rows), dtype=np.bool_)

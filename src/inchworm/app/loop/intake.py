@@ -7,6 +7,7 @@ cannot be sanitized is refused with its reason.
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,11 +16,12 @@ from typing import Any
 
 from inchworm.app.house import House
 from inchworm.app.loop.topics import Topics
+from inchworm.domain.errors import NotFoundError
 from inchworm.domain.ids import RolloutId, TraceId, UnitId
 from inchworm.domain.metric import Metric
 from inchworm.domain.outcome import Ok, Score, Scored
 from inchworm.domain.trace import Assignment, Exposure, Trace
-from inchworm.evaluators.score import origin, score
+from inchworm.evaluators.score import origin, score_trace
 from inchworm.sanitize import Report, Sanitizer, UnsanitizableError
 
 BATCH = 2_000
@@ -33,7 +35,7 @@ class Intake:
     Attributes:
         new: stored.
         duplicate: known already, by id.
-        refused: could not be sanitized, by reason.
+        refused: could not be sanitized, or name a rollout wrongly, by reason.
         report: what sanitizing found, by kind. No raw value.
         sanitized: interactions in which something was found, duplicates included.
     """
@@ -68,7 +70,7 @@ class Drain:
         return intake
 
     def _batch(self, batch: Sequence[Trace], intake: Intake) -> None:
-        clean = list(self._clean.batch(batch, intake))
+        clean = self._assigned(list(self._clean.batch(batch, intake)), intake)
         now = self._house.now()
         scored = [self._score(trace, now) for trace in clean]
         self._expose(scored)
@@ -77,6 +79,29 @@ class Drain:
         intake.new += added.new
         intake.duplicate += added.duplicate
 
+    def _assigned(self, traces: Sequence[Trace], intake: Intake) -> list[Trace]:
+        """Those whose assignment is possible: a stage that a rollout lacks would stop its monitor."""
+        stages: dict[RolloutId, int] = {}
+        possible: list[Trace] = []
+        for trace in traces:
+            given = trace.assignment
+            if given is not None:
+                if given.rollout_id not in stages:
+                    stages[given.rollout_id] = self._stages(given.rollout_id)
+                if given.stage >= stages[given.rollout_id]:
+                    last = stages[given.rollout_id] - 1
+                    intake.refused[f"Its stage is not one of {given.rollout_id}, which are 0 to {last}."] += 1
+                    continue
+            possible.append(trace)
+        return possible
+
+    def _stages(self, rollout_id: RolloutId) -> int:
+        """Stages of a rollout with its soak; of one that is not known here, as many as can be."""
+        try:
+            return len(self._house.control.rollout(rollout_id).policy.stages) + 1
+        except NotFoundError:
+            return sys.maxsize
+
     def _expose(self, traces: Sequence[Trace]) -> None:
         """Interactions that bring their assignment with them are exposures first."""
         by_rollout: dict[RolloutId, list[tuple[Trace, Assignment]]] = {}
@@ -84,7 +109,7 @@ class Drain:
             if trace.assignment is not None:
                 members = by_rollout.setdefault(trace.assignment.rollout_id, [])
                 members.append((trace, trace.assignment))
-        store = self._house.traces
+        store, now = self._house.traces, self._house.now()
         for rollout_id, members in by_rollout.items():
             first: dict[UnitId, tuple[Trace, Assignment]] = {}
             for trace, assignment in members:
@@ -100,7 +125,9 @@ class Drain:
                         stage=assignment.stage,
                         arm=assignment.arm,
                         probability=assignment.probability,
-                        at=trace.at,
+                        # Assigned it was by now at the latest. A clock that is ahead would keep this unit,
+                        # and with it all that come after it, from the monitor until then.
+                        at=min(trace.at, now),
                     )
                     for order, (unit_id, (trace, assignment)) in enumerate(
                         ((unit, one) for unit, one in first.items() if unit not in known),
@@ -206,15 +233,7 @@ class Scorer:
 
     def __call__(self, trace: Trace, now: float) -> Trace:
         """The interaction with one more score per check."""
-        results = score(
-            self._metrics,
-            outcome=trace.outcome,
-            output=trace.output,
-            finish_reason=trace.finish_reason,
-            latency_ms=trace.latency_ms,
-            usage=trace.usage,
-            reference=trace.reference,
-        )
+        results = score_trace(self._metrics, trace)
         added = tuple(
             Score(metric=name, result=result, source=self._origins[name], at=max(now, trace.at))
             for name, result in results.items()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from inchworm.app.house import House
-from inchworm.app.loop.evidence import freeze_now
+from inchworm.app.loop.evidence import freeze, freeze_now
 from inchworm.app.loop.upstreams import upstream_for
 from inchworm.benchmark.curate import draw, grow
 from inchworm.benchmark.gate import gate
@@ -17,9 +17,10 @@ from inchworm.domain.benchmark import Benchmark, Trial
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.errors import InchwormError
 from inchworm.domain.evalset import Case, EvalSet
-from inchworm.domain.ids import ConfigurationId
+from inchworm.domain.ids import ConfigurationId, RolloutId
 from inchworm.domain.layers import Layer
-from inchworm.domain.rollout import LedgerEntry
+from inchworm.domain.metric import Metric
+from inchworm.domain.rollout import LedgerEntry, RolloutState
 from inchworm.domain.work import WorkItem
 
 MAIN = "main"
@@ -100,16 +101,20 @@ def replay(
     configurations: Sequence[Configuration],
     samples: int,
     *,
+    metrics: Sequence[Metric] | None = None,
     max_usd: float | None = None,
     watch: Watch | None = None,
 ) -> Replay:
-    """Answer every case under every configuration, from the cache where it was answered before."""
+    """Answer every case under every configuration, from the cache where it was answered before.
+
+    Scored by ``metrics``; by the declared ones, with thresholds as of now, by default.
+    """
     return run_trials(
         cases,
         configurations,
         repetitions=samples,
         upstream=lambda configuration: upstream_for(house, configuration),
-        metrics=freeze_now(house),
+        metrics=freeze_now(house) if metrics is None else metrics,
         cache=house.control,
         max_usd=max_usd,
         progress=watch,
@@ -122,23 +127,26 @@ def compare(
     candidate: Configuration,
     *,
     eval_set: EvalSet,
+    metrics: Sequence[Metric] | None = None,
     samples: int | None = None,
     margin_factor: float = 1.0,
     max_usd: float | None = None,
     watch: Watch | None = None,
 ) -> Benchmark:
-    """Benchmark ``candidate`` against ``base`` and keep the result."""
+    """Benchmark ``candidate`` against ``base`` by ``metrics`` (the declared ones), and keep the result."""
     now = house.now()
     for configuration in (base, candidate):
         house.control.put_configuration(house.app, configuration, note="benchmarked", at=now)
     count = repetitions((base, candidate)) if samples is None else samples
-    made = replay(house, eval_set.cases, (base, candidate), count, max_usd=max_usd, watch=watch)
+    made = replay(
+        house, eval_set.cases, (base, candidate), count, metrics=metrics, max_usd=max_usd, watch=watch
+    )
     benchmark = gate(
         eval_set,
         made.trials,
         base=base.id,
         candidate=candidate.id,
-        metrics=house.spec.metrics,
+        metrics=house.spec.metrics if metrics is None else metrics,
         repetitions=count,
         margin_factor=margin_factor,
         stopped=made.stopped,
@@ -175,11 +183,19 @@ def work_off(house: House, *, owner: str) -> int:
 
 def _work(house: House, item: WorkItem, owner: str) -> None:
     try:
+        rollout = house.control.rollout(RolloutId(item.payload["rollout"]))
+        if rollout.state is not RolloutState.BENCHMARKING:
+            # Nobody waits for it any more, and every call costs money.
+            error = f"{rollout.id} was {rollout.state.value} before its benchmark was made"
+            house.control.fail_work(item.id, owner=owner, error=error, retry=False)
+            return
         benchmark = compare(
             house,
             house.control.configuration(ConfigurationId(item.payload["base"])),
             house.control.configuration(ConfigurationId(item.payload["candidate"])),
             eval_set=house.control.eval_set(house.app, MAIN),
+            # As it was applied and started, whatever inchworm.yaml says by now.
+            metrics=freeze(house, rollout, house.now()),
             margin_factor=float(item.payload["margin_factor"]),
         )
     except InchwormError as error:

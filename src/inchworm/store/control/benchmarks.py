@@ -70,12 +70,11 @@ class BenchmarkStore(Concern):
         query = select(table.c.data).where(table.c.app == app_key(app), table.c.name == name)
         if version is not None:
             query = query.where(table.c.version == version)
-        with self._db.read() as connection:
-            data = connection.execute(query.order_by(table.c.version.desc()).limit(1)).scalar()
-        if data is None:
+        found = self._first(EvalSet, query.order_by(table.c.version.desc()).limit(1))
+        if found is None:
             wanted = name if version is None else f"{name}@{version}"
             raise NotFoundError(f"{app} has no eval set {wanted}", hint="inchworm evalset list")
-        return codec.decode(EvalSet, data)
+        return found
 
     def eval_sets(self, app: AppRef) -> list[EvalSetSummary]:
         """Every version of every eval set of an app, by name and version."""
@@ -107,8 +106,7 @@ class BenchmarkStore(Concern):
         query = select(table.c.data).where(table.c.app == app_key(app)).order_by(table.c.at, table.c.number)
         if open_only:
             query = query.where(table.c.status == OPEN)
-        with self._db.read() as connection:
-            return [codec.decode(Proposal, data) for data in connection.execute(query).scalars()]
+        return self._every(Proposal, query)
 
     def proposal(self, id: str) -> tuple[Proposal, list[Case]]:  # noqa: A002  # the agreed name
         """A proposal with its cases.
@@ -164,22 +162,14 @@ class BenchmarkStore(Concern):
             NotFoundError: if there is none.
         """
         table = tables.benchmarks
-        with self._db.read() as connection:
-            data = connection.execute(select(table.c.data).where(table.c.id == id)).scalar()
-        if data is None:
+        found = self._first(Benchmark, select(table.c.data).where(table.c.id == id))
+        if found is None:
             raise NotFoundError(f"there is no benchmark {id}")
-        return codec.decode(Benchmark, data)
+        return found
 
     def benchmarks(self, app: AppRef) -> list[Benchmark]:
         """All of an app, newest first."""
-        table = tables.benchmarks
-        query = (
-            select(table.c.data)
-            .where(table.c.app == app_key(app))
-            .order_by(table.c.at.desc(), table.c.number.desc())
-        )
-        with self._db.read() as connection:
-            return [codec.decode(Benchmark, data) for data in connection.execute(query).scalars()]
+        return self._newest_first(Benchmark, tables.benchmarks, app)
 
     def put_trials(self, trials: Sequence[Trial]) -> None:
         """Cache trials by case, configuration and repetition; a later one replaces an earlier one.
@@ -237,14 +227,7 @@ class BenchmarkStore(Concern):
 
     def attributions(self, app: AppRef) -> list[Attribution]:
         """All of an app, newest first."""
-        table = tables.attributions
-        query = (
-            select(table.c.data)
-            .where(table.c.app == app_key(app))
-            .order_by(table.c.at.desc(), table.c.number.desc())
-        )
-        with self._db.read() as connection:
-            return [codec.decode(Attribution, data) for data in connection.execute(query).scalars()]
+        return self._newest_first(Attribution, tables.attributions, app)
 
 
 def _chunks(ids: list[CaseId]) -> Iterator[list[CaseId]]:

@@ -8,17 +8,22 @@ was committed survives a power cut; ``BEGIN IMMEDIATE``, so that a writer waits 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Select, Table, create_engine, event, select
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InchwormError, InputError, StoreError
+from inchworm.store import codec
 from inchworm.store.locks import file_lock, make_folder
 
+T = TypeVar("T")
 REVISIONS = ("0001_pre_foundation",)
 """Every migration, oldest first (held equal to the files by a test); the last is what we write."""
 BUSY_TIMEOUT_S = 30
@@ -168,3 +173,30 @@ class Concern:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+
+    def _first(self, kind: type[T], query: Select[str]) -> T | None:
+        """The first value that a query for ``data`` finds."""
+        with self._db.read() as connection:
+            data = connection.execute(query).scalar()
+        return None if data is None else codec.decode(kind, data)
+
+    def _every(self, kind: type[T], query: Select[str]) -> list[T]:
+        """All values that a query for ``data`` finds."""
+        with self._db.read() as connection:
+            return [codec.decode(kind, data) for data in connection.execute(query).scalars()]
+
+    def _newest_first(self, kind: type[T], table: Table, app: AppRef) -> list[T]:
+        """All values of an app."""
+        query = select(table.c.data).where(table.c.app == codec.app_key(app))
+        return self._every(kind, query.order_by(table.c.at.desc(), table.c.number.desc()))
+
+    def _by_number(
+        self, kind: type[T], table: Table, app: AppRef | None, states: Collection[Enum] | None
+    ) -> list[T]:
+        """Values in the order they came; of all apps and in every state unless said otherwise."""
+        query = select(table.c.data).order_by(table.c.number)
+        if app is not None:
+            query = query.where(table.c.app == codec.app_key(app))
+        if states is not None:
+            query = query.where(table.c.state.in_([state.value for state in states]))
+        return self._every(kind, query)

@@ -44,11 +44,10 @@ class LineageStore(Concern):
         """
         table = tables.configurations
         query = select(table.c.data).where(table.c.id == id).order_by(table.c.number).limit(1)
-        with self._db.read() as connection:
-            data = connection.execute(query).scalar()
-        if data is None:
+        found = self._first(Configuration, query)
+        if found is None:
             raise NotFoundError(f"there is no configuration {short(id)}")
-        return codec.decode(Configuration, data)
+        return found
 
     def find_configuration(self, app: AppRef, name: str) -> Configuration:
         """A configuration by the name a user types: ``stable``, an id, or at least 4 characters of one.
@@ -103,9 +102,7 @@ class LineageStore(Concern):
     def lineage(self, app: AppRef) -> Lineage | None:
         """What is stable, and the lock; ``None`` before :meth:`start_lineage`."""
         table = tables.lineages
-        with self._db.read() as connection:
-            data = connection.execute(select(table.c.data).where(table.c.app == app_key(app))).scalar()
-        return None if data is None else codec.decode(Lineage, data)
+        return self._first(Lineage, select(table.c.data).where(table.c.app == app_key(app)))
 
     def start_lineage(self, lineage: Lineage, serving: ServingTable, entry: LedgerEntry) -> bool:
         """Begin an app's lineage, with what it serves, in one transaction.
@@ -148,9 +145,7 @@ class LineageStore(Concern):
     def serving(self, app: AppRef) -> ServingTable | None:
         """What gateways and clients obey; ``None`` before :meth:`start_lineage`."""
         table = tables.serving
-        with self._db.read() as connection:
-            data = connection.execute(select(table.c.data).where(table.c.app == app_key(app))).scalar()
-        return None if data is None else codec.decode(ServingTable, data)
+        return self._first(ServingTable, select(table.c.data).where(table.c.app == app_key(app)))
 
     def put_plan(self, plan: Plan, *, at: float) -> None:
         """Keep a plan; a second time changes nothing."""
@@ -164,22 +159,15 @@ class LineageStore(Concern):
         Raises:
             NotFoundError: if there is none.
         """
-        with self._db.read() as connection:
-            data = connection.execute(select(tables.plans.c.data).where(tables.plans.c.id == id)).scalar()
-        if data is None:
+        table = tables.plans
+        found = self._first(Plan, select(table.c.data).where(table.c.id == id))
+        if found is None:
             raise NotFoundError(f"there is no plan {id}")
-        return codec.decode(Plan, data)
+        return found
 
     def plans(self, app: AppRef) -> list[Plan]:
         """All of an app, newest first."""
-        table = tables.plans
-        query = (
-            select(table.c.data)
-            .where(table.c.app == app_key(app))
-            .order_by(table.c.at.desc(), table.c.number.desc())
-        )
-        with self._db.read() as connection:
-            return [codec.decode(Plan, data) for data in connection.execute(query).scalars()]
+        return self._newest_first(Plan, tables.plans, app)
 
     def append_ledger(self, entry: LedgerEntry) -> None:
         """Say that something changed. There is no way to unsay it."""
@@ -193,8 +181,7 @@ class LineageStore(Concern):
         if since is not None:
             query = query.where(table.c.at >= since)
         query = query.order_by(table.c.at.desc(), table.c.number.desc()).limit(limit)
-        with self._db.read() as connection:
-            return [codec.decode(LedgerEntry, data) for data in connection.execute(query).scalars()]
+        return self._every(LedgerEntry, query)
 
     def audit(self, app: AppRef, *, limit: int = 100) -> list[AuditEntry]:
         """Who did what, newest first, at most ``limit`` entries."""

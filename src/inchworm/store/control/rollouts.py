@@ -95,24 +95,16 @@ class RolloutStore(Concern):
             NotFoundError: if there is none.
         """
         table = tables.rollouts
-        with self._db.read() as connection:
-            data = connection.execute(select(table.c.data).where(table.c.id == id)).scalar()
-        if data is None:
+        found = self._first(Rollout, select(table.c.data).where(table.c.id == id))
+        if found is None:
             raise _unknown(id)
-        return codec.decode(Rollout, data)
+        return found
 
     def rollouts(
         self, app: AppRef | None = None, states: Collection[RolloutState] | None = None
     ) -> list[Rollout]:
         """Rollouts by number; of all apps and in every state unless said otherwise."""
-        table = tables.rollouts
-        query = select(table.c.data).order_by(table.c.number)
-        if app is not None:
-            query = query.where(table.c.app == app_key(app))
-        if states is not None:
-            query = query.where(table.c.state.in_([state.value for state in states]))
-        with self._db.read() as connection:
-            return [codec.decode(Rollout, data) for data in connection.execute(query).scalars()]
+        return self._by_number(Rollout, tables.rollouts, app, states)
 
     def commit(
         self,

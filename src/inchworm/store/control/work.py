@@ -121,14 +121,7 @@ class WorkStore(Concern):
 
     def work(self, app: AppRef | None = None, states: Collection[WorkState] | None = None) -> list[WorkItem]:
         """Items, oldest first; of all apps and in every state unless said otherwise."""
-        table = tables.work
-        query = select(table.c.data).order_by(table.c.number)
-        if app is not None:
-            query = query.where(table.c.app == app_key(app))
-        if states is not None:
-            query = query.where(table.c.state.in_([state.value for state in states]))
-        with self._db.read() as connection:
-            return [codec.decode(WorkItem, data) for data in connection.execute(query).scalars()]
+        return self._by_number(WorkItem, tables.work, app, states)
 
     def put_blob(self, app: AppRef, kind: str, data: bytes, *, at: float) -> None:
         """Keep bytes under a name; a second time replaces them."""
@@ -148,9 +141,7 @@ class WorkStore(Concern):
         """The import of the file with this SHA-256, if it was read in for this app."""
         table = tables.imports
         query = select(table.c.data).where(table.c.app == app_key(app), table.c.digest == digest)
-        with self._db.read() as connection:
-            data = connection.execute(query).scalar()
-        return None if data is None else codec.decode(ImportRecord, data)
+        return self._first(ImportRecord, query)
 
     def put_import(self, record: ImportRecord) -> None:
         """Remember that a file was read in; a second time replaces the counts."""
@@ -166,14 +157,7 @@ class WorkStore(Concern):
 
     def imports(self, app: AppRef) -> list[ImportRecord]:
         """What was read in for an app, newest first."""
-        table = tables.imports
-        query = (
-            select(table.c.data)
-            .where(table.c.app == app_key(app))
-            .order_by(table.c.at.desc(), table.c.number.desc())
-        )
-        with self._db.read() as connection:
-            return [codec.decode(ImportRecord, data) for data in connection.execute(query).scalars()]
+        return self._newest_first(ImportRecord, tables.imports, app)
 
 
 def insert_work(connection: Connection, items: Iterable[WorkItem]) -> int:
