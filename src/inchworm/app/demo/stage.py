@@ -39,31 +39,56 @@ class Stage:
         house: the shop's Inchworm.
         clock: the house's clock.
         traffic: its customers.
+        began: when the story begins, seconds since the epoch.
         heard: called with every decision, when it is made.
     """
 
     house: House
     clock: SimulatedClock
     traffic: Traffic
+    began: float
     heard: Callable[[Decision], None]
     _drain: Drain | None = None
+    _cut_off: bool = False
     _configurations: dict[ConfigurationId, Configuration] = field(default_factory=dict)
 
     def resume(self) -> None:
-        """Take up what a demo that was killed left: its work, and the clock where its history ends."""
+        """Take up what a demo that was killed left: its work, and the slot that was under way.
+
+        Slots end at fixed times, whenever the demo was started, so the slot is played again as it was:
+        who was exposed keeps the arm, and what is stored is not stored twice.
+        """
         self.house.control.release_work(owner=OWNER)
-        entries = self.house.control.ledger(self.house.app, limit=1)
-        latest = [entry.at for entry in entries]
-        for rollout in self.house.control.rollouts(self.house.app):
-            last = self.house.traces.last_order(rollout.id)
-            if last is not None:
-                latest.append(self._exposed_at(rollout.id, last))
-        slots = (max([self.clock.at, *latest]) - self.clock.at) // YOUNG_SLOT_S
-        self.clock.at += slots * YOUNG_SLOT_S
+        decided = [entry.at for entry in self.house.control.ledger(self.house.app, limit=1)]
+        mark = max([self.began, *decided])
+        exposed = [
+            self._exposed_at(rollout.id, last)
+            for rollout in self.house.control.rollouts(self.house.app)
+            for last in [self.house.traces.last_order(rollout.id)]
+            if last is not None
+        ]
+        latest = max(exposed, default=-1.0)
+        # Exposures after the last decision: a slot was cut off, or played and nothing followed from it.
+        self._cut_off = latest >= mark
+        self.clock.at = self._slot_of(latest, mark) if self._cut_off else mark
 
     def _exposed_at(self, rollout_id: RolloutId, order: int) -> float:
         rows = self.house.traces.units(rollout_id, start=order, matured_before=float("inf"), limit=1)
         return float(rows.at[-1])
+
+    def _slot_of(self, at: float, mark: float) -> float:
+        """When the slot began that ``at`` falls into."""
+        young_until = self._young_until()
+        fine = self.began + (at - self.began) // YOUNG_SLOT_S * YOUNG_SLOT_S
+        if fine < young_until:
+            return max(fine, mark)
+        return max(self.began + (at - self.began) // SLOT_S * SLOT_S, mark, young_until)
+
+    def _young_until(self) -> float:
+        flying = self.in_flight()
+        if flying is None or flying.stage != 0 or flying.state is not RolloutState.EXPOSING:
+            return self.began
+        return flying.entered_at + YOUNG_S
 
     def play(self, rollouts: Iterable[RolloutId]) -> None:
         """Let traffic flow until all of these rollouts have ended.
@@ -73,8 +98,10 @@ class Stage:
         """
         waiting = list(rollouts)
         until = self.clock.at + _MOST_DAYS * DAY_S
-        self._round()
-        self._answer()
+        if not self._cut_off:
+            self._round()
+            self._answer()
+        self._cut_off = False
         while any(not self._ended(rollout_id) for rollout_id in waiting):
             if self.clock.at > until:
                 raise InchwormError("two simulated months passed without a decision")
@@ -102,7 +129,7 @@ class Stage:
 
     def _slot(self) -> None:
         """Some minutes of customers: exposed, answered, taken in."""
-        end = self.clock.at + self._length()
+        end = self._end()
         first = self.traffic.number_at(self.clock.at)
         sessions = self.traffic.sessions(first, self.traffic.number_at(end) - first)
         resolved = expose(self.house, [(session.unit_id, session.at) for session in sessions])
@@ -115,10 +142,10 @@ class Stage:
         self._drain.take(traces)
         self.clock.at = end
 
-    def _length(self) -> float:
-        flying = self.in_flight()
-        young = flying is not None and flying.stage == 0 and self.clock.at - flying.entered_at < YOUNG_S
-        return YOUNG_SLOT_S if young else SLOT_S
+    def _end(self) -> float:
+        """When the slot that begins now ends: at the next full five minutes or hour of the story."""
+        length = YOUNG_SLOT_S if self.clock.at < self._young_until() else SLOT_S
+        return self.began + ((self.clock.at - self.began) // length + 1) * length
 
     def _round(self) -> None:
         """Control loop until it has nothing more to say at this moment."""

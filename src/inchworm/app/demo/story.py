@@ -69,7 +69,13 @@ def run(setting: Setting, tell: Teller) -> None:
             per_day=PER_DAY,
             seed=setting.seed,
         )
-        stage = Stage(house=house, clock=clock, traffic=traffic, heard=lambda made: _hear(tell, house, made))
+        stage = Stage(
+            house=house,
+            clock=clock,
+            traffic=traffic,
+            began=TUESDAY,
+            heard=lambda made: _hear(tell, house, made),
+        )
         tell.console.print("[bold]Fernhill Outdoor[/] and its assistant. A fictional shop, a real model.")
         tell.say(
             f"Answers: {recording.header.model}, recorded. Sessions are drawn from "
