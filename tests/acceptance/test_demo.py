@@ -156,3 +156,21 @@ def test_another_recording_gives_other_figures(whole: tuple[Path, str], tmp_path
     assert "Shipped at once: 0.0 % → 0.0 %" in said
     assert "Named" not in said
     assert "Shipped at once: 0.0 %" not in whole[1]
+
+
+def test_a_recording_that_is_none_leaves_nothing_behind(whole: tuple[Path, str], tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.jsonl.gz"
+    wrong.write_bytes(b"no gzip")
+    process = tell(tmp_path / "new", "--recording", str(wrong))
+    said, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 2
+    assert "is no recording" in said
+    assert not (tmp_path / "new").exists()
+
+    other = tmp_path / "other.jsonl.gz"
+    recording = Recording.load(RECORDING)
+    Recording(header=recording.header, answers=dict(list(recording.answers.items())[:5])).write(other)
+    process = tell(whole[0], "--recording", str(other))
+    said, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 2
+    assert "was begun on another recording" in said

@@ -25,7 +25,7 @@ from inchworm.capture.dialects.trace_1 import to_json
 from inchworm.capture.importers import read
 from inchworm.domain.benchmark import Benchmark
 from inchworm.domain.change import Plan
-from inchworm.domain.errors import NotFoundError
+from inchworm.domain.errors import InputError, UsageError
 from inchworm.domain.rollout import Decision, DecisionKind, Rollout, RolloutState
 from inchworm.domain.serving import Resolved
 from inchworm.domain.trace import Trace
@@ -58,7 +58,13 @@ class Setting:
 
 def run(setting: Setting, tell: Teller) -> None:
     """Tell the whole story."""
+    load_recording(setting.recording)  # before anything is made of it
     file = set_up(setting.folder, setting.recording)
+    if (setting.folder / COPY).read_bytes() != setting.recording.read_bytes():
+        raise UsageError(
+            f"the demo in {setting.folder} was begun on another recording",
+            hint="begin anew with --fresh, or in another --folder",
+        )
     spec = load(file)
     recording = load_recording(setting.folder / COPY)
     clock = SimulatedClock(TUESDAY)
@@ -136,7 +142,7 @@ class Story:
         log = BytesIO("".join(f"{to_json(trace)}\n" for trace in traces).encode())
         for item in read(log, app=house.app, default_at=TUESDAY):
             if not isinstance(item, Trace):
-                raise NotFoundError(f"line {item.line} of the shop's log was refused: {item.reason}")
+                raise InputError(f"line {item.line} of the shop's log was refused: {item.reason}")
             yield item
 
     def _sanitized(self, intake: Intake) -> None:
