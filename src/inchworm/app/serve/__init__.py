@@ -1,0 +1,1 @@
+"""``inchworm serve``: supervised gateway, server and a pool of processes, on one machine."""

@@ -1,0 +1,133 @@
+"""What the control plane publishes to gateways and clients: serving tables with what they name, signed.
+
+One document for the whole installation. Whoever holds it can serve without the control plane; its canonical
+form is pinned by golden vectors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from inchworm.domain.canonical import canonical
+from inchworm.domain.configuration import AppRef, Configuration
+from inchworm.domain.errors import InputError
+from inchworm.domain.ids import ConfigurationId
+from inchworm.domain.rollout import UnitKind
+from inchworm.domain.serving import ServingTable
+
+FORMAT = "published/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedApp:
+    """One app as gateways and clients know it.
+
+    Attributes:
+        app: the feature and where it runs.
+        unit: what is randomised.
+        infrastructure: the infrastructure layer that ``inchworm.yaml`` declares; says where an app that is
+            only observed is forwarded to.
+        table: what is served; ``None`` while the app is only observed.
+        configurations: what the table names, by id: stable and, during a rollout, the candidate.
+    """
+
+    app: AppRef
+    unit: UnitKind = UnitKind.SESSION
+    infrastructure: Mapping[str, Any] = field(default_factory=dict)
+    table: ServingTable | None = None
+    configurations: Mapping[ConfigurationId, Configuration] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Everything that is served, at one moment.
+
+    Attributes:
+        apps: in the order of their names; the first is the default of an installation with one app.
+    """
+
+    apps: tuple[PublishedApp, ...] = ()
+
+    def content(self) -> dict[str, Any]:
+        """The JSON form, version ``published/1``."""
+        return {
+            "format": FORMAT,
+            "apps": [
+                {
+                    "app": str(one.app),
+                    "unit": one.unit.value,
+                    "infrastructure": dict(one.infrastructure),
+                    "table": None if one.table is None else one.table.content(),
+                    "configurations": {id_: value.content() for id_, value in one.configurations.items()},
+                }
+                for one in self.apps
+            ],
+        }
+
+    @classmethod
+    def from_content(cls, content: Mapping[str, Any]) -> Published:
+        """The inverse of :meth:`content`.
+
+        Raises:
+            ValueError: for another format version, or a configuration that does not have the id it goes by.
+        """
+        if content.get("format") != FORMAT:
+            msg = f"what is published has format {content.get('format')!r}, this version reads {FORMAT}"
+            raise ValueError(msg)
+        return cls(apps=tuple(_app(one) for one in content["apps"]))
+
+    def sign(self, key: bytes) -> bytes:
+        """The signed document: JSON with the content's canonical text and its HMAC-SHA-256 (RFC 2104)."""
+        text = canonical(self.content())
+        return json.dumps({"content": text, "mac": _mac(key, text)}, ensure_ascii=False).encode()
+
+    @classmethod
+    def read(cls, key: bytes, document: bytes) -> Published:
+        """Verify and read a signed document.
+
+        Raises:
+            InputError: if it is malformed, of another version, or signed with another key.
+        """
+        try:
+            outer = json.loads(document)
+            text, mac = outer["content"], outer["mac"]
+            genuine = hmac.compare_digest(mac, _mac(key, text))
+            if genuine:
+                return cls.from_content(json.loads(text))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            msg = f"what is published cannot be read: {error}"
+            raise InputError(msg) from error
+        msg = "what is published was not signed with this installation's key"
+        raise InputError(msg, hint="give gateway and server the same INCHWORM_KEY or key file")
+
+
+def version(document: bytes) -> str:
+    """A short name of a signed document, the same for the same content under the same key; used as ETag."""
+    return hashlib.sha256(document).hexdigest()[:16]
+
+
+def _mac(key: bytes, text: str) -> str:
+    return hmac.digest(key, f"{FORMAT}\n{text}".encode(), hashlib.sha256).hex()
+
+
+def _app(row: Mapping[str, Any]) -> PublishedApp:
+    configurations: dict[ConfigurationId, Configuration] = {}
+    for id_, content in row["configurations"].items():
+        configuration = Configuration.from_content(content)
+        if configuration.id != id_:
+            msg = f"the configuration {id_} has the content of {configuration.id}"
+            raise ValueError(msg)
+        configurations[configuration.id] = configuration
+    table = row["table"]
+    return PublishedApp(
+        app=AppRef.parse(row["app"]),
+        unit=UnitKind(row["unit"]),
+        infrastructure=row["infrastructure"],
+        table=None if table is None else ServingTable.from_content(table),
+        configurations=configurations,
+    )

@@ -1,0 +1,1 @@
+"""The data plane: resolves, forwards, records; lives without the control plane."""
