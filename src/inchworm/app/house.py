@@ -7,34 +7,36 @@ import hashlib
 import hmac
 import os
 import re
-import secrets
-import tempfile
-from contextlib import AbstractContextManager, ExitStack, suppress
+import threading
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from inchworm.app.clock import Clock, SystemClock
 from inchworm.app.config.load import AppSpec
+from inchworm.app.remote.client import Client
+from inchworm.app.remote.server import elsewhere, here
+from inchworm.app.remote.stores import RemoteControl, RemoteTraces
+from inchworm.capture.keyfile import VARIABLE as MASTER
+from inchworm.capture.keyfile import master_key
 from inchworm.domain.configuration import AppRef
-from inchworm.domain.errors import NotFoundError, StoreError
+from inchworm.domain.errors import NotFoundError, UsageError
 from inchworm.domain.ids import UnitId
 from inchworm.domain.rollout import LedgerEntry, Lineage
 from inchworm.domain.serving import ServingTable
+from inchworm.providers.upstream import Upstream
 from inchworm.sanitize import Sanitizer
 from inchworm.store.control import ControlStore
-from inchworm.store.locks import make_folder
 from inchworm.store.traces import TraceStore
 
-CONTROL, TRACES, KEY = "control.sqlite3", "traces.duckdb", "secret.key"
+CONTROL, TRACES = "control.sqlite3", "traces.duckdb"
 _REMEMBERED = 100_000
 _PLAIN = re.compile(r"(?:[A-Za-z]{1,7}[_-])?[0-9]{1,6}")
 """Ids in which no built-in detector finds anything (too short for a telephone number or a key), so that the
 common case costs nothing."""
 _DERIVED = re.compile(r"(conversation)-[0-9a-f]{16}|(line)-[0-9a-f]{24}")
 """Ids that capture derives from raw content: a plain hash, by which telephone numbers could be tried out."""
-_KEY_BYTES = 32
 
 
 def user() -> str:
@@ -56,11 +58,18 @@ class House(AbstractContextManager["House"]):
         spec: what ``inchworm.yaml`` says.
         clock: what time it is.
         actor: who acts, for the ledger.
+        ordering: held while places in the order of assignment are given out.
+        owner: whether this process opens the files whatever runs beside it: the server. Others speak to the
+            server that runs, if one does.
+        answers: who answers for ``upstream: recorded``, in place of the file that is named; for the demo.
     """
 
     spec: AppSpec
     clock: Clock = field(default_factory=SystemClock)
     actor: str = field(default_factory=user)
+    ordering: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    owner: bool = False
+    answers: Upstream | None = None
     _plain_ids: Sanitizer = field(init=False)
     _pseudonyms: dict[UnitId, UnitId] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
@@ -70,6 +79,22 @@ class House(AbstractContextManager["House"]):
     def __post_init__(self) -> None:
         # All built-in kinds, whatever the content is searched for: an id is never worth a person.
         self._plain_ids = Sanitizer(custom=self.spec.sanitize.custom)
+
+    def follow(self, spec: AppSpec) -> None:
+        """Go on with what ``inchworm.yaml`` says by now.
+
+        Raises:
+            UsageError: if it names another data directory: the stores are open.
+        """
+        if spec.data != self.spec.data:
+            raise UsageError(
+                f"{spec.file} names another data directory, {spec.data}, and {self.spec.data} is open",
+                hint="stop the server and start it again: inchworm serve",
+            )
+        if spec.sanitize.custom != self.spec.sanitize.custom:
+            self._plain_ids = Sanitizer(custom=spec.sanitize.custom)
+            self._pseudonyms = {}
+        self.spec = spec
 
     @property
     def app(self) -> AppRef:
@@ -81,10 +106,12 @@ class House(AbstractContextManager["House"]):
         """Configurations, rollouts, ledger, eval sets, work.
 
         Raises:
-            StoreError: if it cannot be opened or migrated.
+            StoreError: if it cannot be opened or migrated, or its server cannot be reached.
         """
         if self._control is None:
-            self._control = self._open.enter_context(ControlStore.open(self.spec.data / CONTROL))
+            far = None if self.owner else elsewhere(os.environ)
+            opened = ControlStore.open(self.spec.data / CONTROL) if far is None else RemoteControl(far)
+            self._control = self._open.enter_context(opened)
         return self._control
 
     @property
@@ -92,11 +119,26 @@ class House(AbstractContextManager["House"]):
         """Traces, scores and exposures.
 
         Raises:
-            StoreError: if it cannot be opened, e.g. because another process has it.
+            StoreError: if it cannot be opened, e.g. because another process has it that is no server.
         """
         if self._traces is None:
-            self._traces = self._open.enter_context(TraceStore.open(self.spec.data / TRACES))
+            server = None if self.owner else elsewhere(os.environ) or here(self.spec.data)
+            opened = TraceStore.open(self.spec.data / TRACES) if server is None else RemoteTraces(server)
+            self._traces = self._open.enter_context(opened)
         return self._traces
+
+    def acting(self, actor: str) -> House:
+        """The same house for somebody else: it shares the stores, which stay open when it is closed."""
+        return House(
+            spec=self.spec,
+            clock=self.clock,
+            actor=actor,
+            ordering=self.ordering,
+            owner=self.owner,
+            answers=self.answers,
+            _control=self.control,
+            _traces=self.traces,
+        )
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -122,50 +164,30 @@ class House(AbstractContextManager["House"]):
         An id that was derived from what somebody said is hashed with the key too: all but the personal data
         of that text is stored beside it.
 
-        The key lies in the data directory and nowhere else, so that nobody can try addresses out.
+        The installation's key lies in the data directory or the environment, and nowhere else, so that nobody
+        can try addresses out.
         """
         if _PLAIN.fullmatch(unit_id) and not self.spec.sanitize.custom:
             return unit_id
-        if unit_id not in self._pseudonyms:
+        known = self._pseudonyms.get(unit_id)
+        if known is None:
             if len(self._pseudonyms) > _REMEMBERED:
                 self._pseudonyms.clear()
-            named = hmac.digest(self._key(), unit_id.encode(), hashlib.sha256).hex()
-            if derived := _DERIVED.fullmatch(unit_id):
-                # Of another length than what it stands for, so that it is its own pseudonym.
-                self._pseudonyms[unit_id] = UnitId(f"{derived[1] or derived[2]}-{named[:20]}")
-            else:
-                found = self._plain_ids.unit().text(unit_id).findings
-                self._pseudonyms[unit_id] = UnitId(f"u-{named[:24]}") if found else unit_id
-        return self._pseudonyms[unit_id]
+            known = self._pseudonyms[unit_id] = self._named(unit_id)
+        return known
 
-    def _key(self) -> bytes:
-        """The installation's key, made at first use; 32 bytes that only the owner can read."""
-        path = self.spec.data / KEY
-        try:
-            if not path.exists():
-                self._make_key(path)
-            key = path.read_bytes()
-        except OSError as error:
-            raise StoreError(
-                f"the key {path} cannot be read or written: {error.strerror}",
-                hint="make it readable for this user; without it pseudonyms would change",
-            ) from error
-        if len(key) != _KEY_BYTES:  # with a key that is cut short, anybody could try addresses out
-            raise StoreError(f"the key {path} is damaged", hint="restore it from a backup")
-        return key
-
-    def _make_key(self, path: Path) -> None:
-        make_folder(path.parent)
-        handle, name = tempfile.mkstemp(prefix=f"{KEY}.", dir=path.parent)  # mode 0600
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(secrets.token_bytes(_KEY_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-            with suppress(FileExistsError):  # another process was first; its key counts
-                os.link(name, path)
-        finally:
-            Path(name).unlink()
+    def _named(self, unit_id: UnitId) -> UnitId:
+        if not self.owner and not os.environ.get(MASTER) and elsewhere(os.environ) is not None:
+            raise UsageError(
+                "ids are made pseudonymous with the installation's key, and that lies with its server",
+                hint="do it on that machine, or send a file there: POST /api/v1/imports",
+            )
+        named = hmac.digest(master_key(self.spec.data), unit_id.encode(), hashlib.sha256).hex()
+        if derived := _DERIVED.fullmatch(unit_id):
+            # Of another length than what it stands for, so that it is its own pseudonym.
+            return UnitId(f"{derived[1] or derived[2]}-{named[:20]}")
+        found = self._plain_ids.unit().text(unit_id).findings
+        return UnitId(f"u-{named[:24]}") if found else unit_id
 
     def declare_stable(self) -> Lineage:
         """Make the declared configuration stable if nothing is; what is stable then."""
@@ -197,9 +219,13 @@ class House(AbstractContextManager["House"]):
         return self.lineage()
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close what was opened; a server that runs beside it is told if something was written."""
+        changed = self._control is not None and self._control.changed
         self._open.close()
         self._control = self._traces = None
+        server = here(self.spec.data) if changed and not self.owner else None
+        if server is not None:
+            Client(server).wake()
 
     def __enter__(self) -> Self:
         return self

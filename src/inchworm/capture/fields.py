@@ -13,7 +13,7 @@ from inchworm.capture.values import MAX_INTEGER, kind_of, quoted
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InputError
 from inchworm.domain.ids import TraceId, UnitId
-from inchworm.domain.outcome import Errored, Failed, Ok, Outcome
+from inchworm.domain.outcome import HARNESS_STATUSES, Errored, Failed, Ok, Outcome
 from inchworm.domain.trace import Trace
 
 T = TypeVar("T")
@@ -22,8 +22,6 @@ DERIVED = "inchworm.derived"
 _YEAR_1, _YEAR_10000 = -62_135_596_800, 253_402_300_800  # epoch seconds that ISO 8601 can write
 _DIGEST = 16
 _REASON = 500
-# Refusals that say nothing of what was sent: no key, no right, too slow, too often; as inchworm.providers.
-_HARNESS_STATUS = frozenset({401, 403, 408, 429})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -297,7 +295,8 @@ def outcome_of(error: Any, status: Any) -> Outcome:
     """What became of a call, by the error that was logged and its HTTP status.
 
     A status of 400 to 499 means that what was sent was refused: failed. Refusals that say nothing of
-    what was sent (401, 403, 408, 429) and all the rest are errors of the surroundings.
+    what was sent (:data:`~inchworm.domain.outcome.HARNESS_STATUSES`) and all the rest are errors of the
+    surroundings.
 
     Args:
         error: OpenAI's error object, a text, or nothing.
@@ -312,4 +311,4 @@ def outcome_of(error: Any, status: Any) -> Outcome:
     said = ": ".join(word for word in words if isinstance(word, str) and word) or "no reason given"
     reason = (said if number is None else f"status {number}: {said}")[:_REASON]
     refused = number in range(400, 500) if number is not None else body.get("type") == "invalid_request_error"
-    return Failed(reason=reason) if refused and number not in _HARNESS_STATUS else Errored(reason=reason)
+    return Failed(reason=reason) if refused and number not in HARNESS_STATUSES else Errored(reason=reason)

@@ -50,6 +50,7 @@ class Called(msgspec.Struct, frozen=True, tag="called/1", tag_field="k", kw_only
         configuration: id of the configuration that answered, if one was applied.
         assigned: its assignment, if it was part of a rollout.
         inputs: what the prompt's variables took, if the caller said so or a template told.
+        reference: a right answer, if the caller said one (``inchworm.reference`` in the body).
         request: the body as the caller sent it.
         sent: the body as it was forwarded; ``None`` if that is the same.
         response: the body of the answer, as far as it came; for a stream, the events.
@@ -73,6 +74,7 @@ class Called(msgspec.Struct, frozen=True, tag="called/1", tag_field="k", kw_only
     configuration: str | None = None
     assigned: Assigned | None = None
     inputs: dict[str, Any] | None = None
+    reference: Any = None
     request: bytes
     sent: bytes | None = None
     response: bytes = b""

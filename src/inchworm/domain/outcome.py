@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Self, assert_never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,11 @@ class Failed:
 
     reason: str
 
+    @classmethod
+    def late(cls, deadline_s: float) -> Self:
+        """No whole answer came within its deadline, in seconds."""
+        return cls(reason=f"deadline of {deadline_s:g} s missed")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errored:
@@ -29,6 +34,25 @@ class Errored:
 
 
 Outcome = Ok | Failed | Errored
+
+ACCOUNT_STATUSES = frozenset({401, 402, 403})
+"""HTTP statuses of who may ask and who pays."""
+PASSING_STATUSES = frozenset({408, 409, 425, 429})
+"""HTTP statuses that ask for another try: too slow, at the wrong moment, too early, too often."""
+HARNESS_STATUSES = ACCOUNT_STATUSES | PASSING_STATUSES
+"""Refusals that say nothing of what was sent, and so nothing of the configuration (RFC 9110, section 15.5;
+425: RFC 8470; 429: RFC 6585). All other statuses from 400 to 499 do."""
+
+
+def word(outcome: Outcome) -> str:
+    """An outcome's name."""
+    match outcome:
+        case Ok():
+            return "ok"
+        case Failed():
+            return "failed"
+        case Errored():
+            return "errored"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,10 +64,15 @@ def variables(template: str) -> frozenset[str]:
     Raises:
         TemplateError: for unbalanced braces and for anything but plain names between them.
     """
-    return frozenset(name for _, name in _parts(template) if name is not None)
+    return frozenset(name for _, name in parts(template) if name is not None)
 
 
-def _parts(template: str) -> Iterator[tuple[str, str | None]]:
+def parts(template: str) -> Iterator[tuple[str, str | None]]:
+    """A template taken apart: literal texts, each with the name of the variable after it, if one follows.
+
+    Raises:
+        TemplateError: for unbalanced braces and for anything but plain names between them.
+    """
     try:
         parsed = list(_FORMATTER.parse(template))
     except ValueError as error:
@@ -87,7 +92,7 @@ def fill(template: str, values: Mapping[str, Any]) -> str:
         TemplateError: if the template is malformed or names a variable that has no value.
     """
     out: list[str] = []
-    for text, name in _parts(template):
+    for text, name in parts(template):
         out.append(text)
         if name is None:
             continue
@@ -95,9 +100,13 @@ def fill(template: str, values: Mapping[str, Any]) -> str:
             known = ", ".join(sorted(values)) or "none"
             msg = f'the template names "{{{name}}}", which this input does not have (it has: {known})'
             raise TemplateError(msg)
-        value = values[name]
-        out.append(" ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+        out.append(written(values[name]))
     return "".join(out)
+
+
+def written(value: Any) -> str:
+    """A variable's value as it stands in a prompt: lists are joined by a space, the rest is text."""
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def visible(configuration: Configuration, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +115,11 @@ def visible(configuration: Configuration, inputs: Mapping[str, Any]) -> dict[str
     ``documents`` keeps the first n (they come best first), ``document_order: best_last`` turns
     them round, ``history_turns`` keeps that many user turns of a conversation with what followed.
     """
-    context = configuration.layer(Layer.CONTEXT)
+    return seen_in(configuration.layer(Layer.CONTEXT), inputs)
+
+
+def seen_in(context: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """As :func:`visible`, under the values of a context layer."""
     seen = dict(inputs)
     documents = seen.get(DOCUMENTS)
     if isinstance(documents, list | tuple):

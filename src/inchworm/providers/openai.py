@@ -18,17 +18,13 @@ from typing import Any
 import aiohttp
 
 from inchworm.domain.errors import ProviderError, UsageError
+from inchworm.domain.outcome import ACCOUNT_STATUSES, PASSING_STATUSES
 from inchworm.domain.rendering import ModelRequest
 from inchworm.domain.trace import Usage
 from inchworm.providers.upstream import Completion, Late, Refused, Reply, in_time
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_KEY = "env:OPENAI_API_KEY"
-_RETRIED = frozenset(
-    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
-)
-# Who may ask, and who pays, is the harness's business and no trait of the candidate.
-_OURS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN})
 _SHOWN = 300
 _NO_DEADLINE_S = 600.0
 
@@ -147,13 +143,13 @@ class OpenAIUpstream:
             # aiohttp rounds long timeouts up to whole seconds, so the deadline is held here too.
             return in_time(read, deadline_s) if isinstance(read, Completion) else read
         said = _error_message(text)
-        if status in _OURS:
+        if status in ACCOUNT_STATUSES:  # the harness's business and no trait of the candidate
             msg = f"{self.base_url} answers {status}: {said}"
             raise ProviderError(
                 msg, hint="check the API key that infrastructure.api_key names, and its account"
             )
         if (
-            status in _RETRIED
+            status in PASSING_STATUSES
             or status >= HTTPStatus.INTERNAL_SERVER_ERROR
             or status < HTTPStatus.BAD_REQUEST
         ):

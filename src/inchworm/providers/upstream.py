@@ -92,7 +92,7 @@ def outcome(reply: Reply) -> Ok | Failed:
         case Refused(status=status, message=message):
             return Failed(reason=f"refused with status {status}: {message}")
         case Late(deadline_s=deadline):
-            return Failed(reason=f"deadline of {deadline:g} s missed")
+            return Failed.late(deadline)
         case _:
             assert_never(reply)
 

@@ -23,7 +23,7 @@ from inchworm.rollout.monitor import MonitorState, consume, empty
 from inchworm.rollout.observed import Gated, Stopped, Turn, Watched, recall
 from inchworm.rollout.ports import Benchmarks, Freeze, GateResult, Store, Units, Validate, land
 from inchworm.rollout.rules import pausing
-from inchworm.rollout.snapshot import snapshot
+from inchworm.rollout.snapshot import point, snapshot
 from inchworm.rollout.transitions import IN_FLIGHT, STOPPED
 
 BATCH: Final = 20_000
@@ -143,9 +143,12 @@ def _advance(store: Store, units: Units, benchmarks: Benchmarks, app: AppRef, no
     state = _consume(store, units, rollout, now)
     if state is None:
         return None
-    watched = Watched(
-        evidence=snapshot(rollout, state), acknowledged=acknowledged(store.decisions(rollout.id))
-    )
+    evidence = snapshot(rollout, state)
+    if evidence.consumed:
+        # Before the decision, so that the last point of a rollback shows why. Lost in a crash, or written
+        # twice, it makes no difference to what is decided.
+        store.save_point(point(rollout, evidence, now))
+    watched = Watched(evidence=evidence, acknowledged=acknowledged(store.decisions(rollout.id)))
     decision = plan(rollout, watched, now)
     if decision is None:
         return None

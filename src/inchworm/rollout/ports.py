@@ -13,6 +13,7 @@ from inchworm.domain.change import Plan
 from inchworm.domain.configuration import AppRef, Configuration
 from inchworm.domain.ids import BenchmarkId, ConfigurationId, PlanId, RolloutId
 from inchworm.domain.metric import Metric
+from inchworm.domain.points import EvidencePoint
 from inchworm.domain.rollout import Decision, LedgerEntry, Lineage, Rollout, RolloutState
 from inchworm.domain.serving import ServingTable
 from inchworm.domain.verdict import Verdict
@@ -164,6 +165,10 @@ class Store(Protocol):
         self, rollout_id: RolloutId, *, expected: int, watermark: int, state: dict[str, Any]
     ) -> bool:
         """Replace the monitor's state if ``expected`` units were consumed; else ``False``."""
+        ...
+
+    def save_point(self, point: EvidencePoint) -> bool:
+        """Keep a moment of the evidence for people to look at; ``False`` if nothing came since the last."""
         ...
 
     def work(

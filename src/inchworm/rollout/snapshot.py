@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from inchworm.domain.metric import Clock, Metric
+from inchworm.domain.points import EvidencePoint, MetricPoint
 from inchworm.domain.rollout import Policy, Rollout
 from inchworm.rollout.budget import MAX_LOG, Share, gates, shares
 from inchworm.rollout.evidence import LEVEL, ClockEvidence, Effect, Evidence, MetricEvidence, Pair
@@ -41,6 +42,29 @@ def snapshot(rollout: Rollout, state: MonitorState) -> Evidence:
             if any(gates(metric) and metric.clock is clock for metric in rollout.metrics)
         ),
         metrics=metrics,
+    )
+
+
+def point(rollout: Rollout, evidence: Evidence, now: float) -> EvidencePoint:
+    """What is kept of ``evidence`` for the plots."""
+    return EvidencePoint(
+        rollout_id=rollout.id,
+        at=now,
+        consumed=evidence.consumed,
+        stage=evidence.stage,
+        metrics=tuple(
+            MetricPoint(
+                name=one.name,
+                effect=None if one.effect is None else one.effect.effect,
+                low=None if one.effect is None else one.effect.low,
+                high=None if one.effect is None else one.effect.high,
+                baseline=one.reported.baseline,
+                candidate=one.reported.candidate,
+                log_e_harm=one.log_e_harm,
+                log_e_expand=one.log_e_expand,
+            )
+            for one in evidence.metrics
+        ),
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from inchworm.domain.ids import ConfigurationId, short
-from inchworm.domain.rollout import RolloutState, UnitKind
+from inchworm.domain.rollout import Rollout, RolloutState, UnitKind
 from inchworm.domain.wording import bounds, counted, duration, evidence, line, listed, ordinal, points
 from inchworm.domain.wording import share as percent
 from inchworm.rollout.evidence import Effect, MetricEvidence
+from inchworm.rollout.transitions import IN_FLIGHT, weight_of
 
 __all__ = [
     "configuration",
@@ -21,6 +22,7 @@ __all__ = [
     "percent",
     "plural",
     "points",
+    "standing",
     "state",
 ]
 
@@ -38,6 +40,17 @@ def plural(unit: UnitKind) -> str:
 def state(value: RolloutState) -> str:
     """A state in words."""
     return value.value.replace("_", " ")
+
+
+def standing(rollout: Rollout) -> str:
+    """Where it stands in words: ``exposing, stage 1 of 3 (5 %)``."""
+    said = state(rollout.state)
+    if rollout.state not in IN_FLIGHT or rollout.stage < 0 or rollout.state is RolloutState.BENCHMARKING:
+        return said
+    share = percent(weight_of(rollout.state, rollout.stage, rollout.policy))
+    stages = len(rollout.policy.stages)
+    at = "past the last stage" if rollout.stage >= stages else f"stage {rollout.stage + 1} of {stages}"
+    return f"{said}, {at} ({share})"
 
 
 def configuration(value: ConfigurationId) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -168,7 +169,9 @@ def test_retry_after_is_obeyed_up_to_the_longest_wait(monkeypatch):
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    monkeypatch.setattr("inchworm.providers.openai.asyncio.sleep", sleep)
+    # in this module's eyes only: servers of other tests may live in threads of this process
+    eyes = SimpleNamespace(**{**vars(asyncio), "sleep": sleep})
+    monkeypatch.setattr("inchworm.providers.openai.asyncio", eyes)
     fault = answer("", 429, Retry_After="7")
     long = answer("", 429, Retry_After="3600")
     ask(Server(fault, long, answer("", 500), answer()), backoff_s=0.5, max_wait_s=60.0)

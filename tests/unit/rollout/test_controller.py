@@ -452,3 +452,31 @@ class Interleaved(RuleBasedStateMachine):
 
 TestInterleaved = Interleaved.TestCase
 TestInterleaved.settings = settings(max_examples=40, stateful_step_count=30)
+
+
+# --- evidence over time
+
+
+def test_a_point_is_kept_whenever_units_came_and_none_when_nothing_did():
+    store = store_with(rollout())
+    traffic = Traffic(store, HEALTHY)
+    live(store, traffic, hours=3)
+    kept = store.points[RolloutId("r-1")]
+    assert len(kept) == 6, "one for each half hour after the first"
+    assert [one.consumed for one in kept] == sorted({one.consumed for one in kept})
+    assert kept[-1].metrics[0].baseline + kept[-1].metrics[0].candidate == kept[-1].consumed
+    before = list(kept)
+    tick(store, traffic, Verdicts(), 3 * HOUR)
+    assert kept == before
+
+
+def test_the_last_point_of_a_rollback_shows_the_evidence_that_it_was_taken_on():
+    store = store_with(rollout(metrics=(metric(harm_margin=0.0),)))
+    made = live(store, Traffic(store, TERRIBLE), hours=10)
+    assert kinds(made)[-1] is DecisionKind.ROLLBACK
+    last = store.points[RolloutId("r-1")][-1]
+    seen = made[-1].evidence["observed"]["evidence"]
+    assert last.consumed == seen["consumed"]
+    assert last.metrics[0].log_e_harm == seen["metrics"][0]["log_e_harm"]
+    assert last.metrics[0].low == seen["metrics"][0]["effect"]["low"]
+    assert last.at == made[-1].at

@@ -17,6 +17,7 @@ from inchworm.domain.errors import NotFoundError
 from inchworm.domain.ids import BenchmarkId, ConfigurationId, PlanId, RolloutId
 from inchworm.domain.layers import Layer
 from inchworm.domain.metric import Absence, Clock, Metric, Role
+from inchworm.domain.points import EvidencePoint
 from inchworm.domain.rollout import (
     Decision,
     LedgerEntry,
@@ -186,6 +187,7 @@ class FakeStore:
     kept: dict[ConfigurationId, Configuration] = field(default_factory=dict)
     plans: dict[PlanId, Plan] = field(default_factory=dict)
     monitors: dict[RolloutId, tuple[int, str]] = field(default_factory=dict)
+    points: dict[RolloutId, list[EvidencePoint]] = field(default_factory=dict)
     calls: int = 0
     countdown: int | None = None
     before_commit: Callable[[], object] | None = None
@@ -305,6 +307,14 @@ class FakeStore:
         if present != expected:
             return False
         self.monitors[rollout_id] = (watermark, json.dumps(state, allow_nan=False))
+        return True
+
+    def save_point(self, point: EvidencePoint) -> bool:
+        self._call()
+        kept = self.points.setdefault(point.rollout_id, [])
+        if kept and kept[-1].consumed >= point.consumed:
+            return False
+        kept.append(point)
         return True
 
     def work(

@@ -2,6 +2,7 @@ import sqlite3
 from dataclasses import replace
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -33,6 +34,7 @@ from inchworm.domain.evalset import Case, EvalSet
 from inchworm.domain.ids import BenchmarkId, ConfigurationId, EvalSetId, PlanId, RolloutId, WorkId
 from inchworm.domain.layers import Layer
 from inchworm.domain.outcome import Errored, Failed, Ok
+from inchworm.domain.points import MOST, EvidencePoint, MetricPoint
 from inchworm.domain.rollout import DecisionKind, RolloutState
 from inchworm.domain.verdict import Verdict
 from inchworm.domain.work import WorkState
@@ -97,6 +99,42 @@ def test_every_migration_is_known_by_name_and_says_when_it_runs():
     found = [script.revision for script in scripts.walk_revisions()][::-1]
     assert tuple(found) == REVISIONS
     assert all(name[:4].isdecimal() and name[5:].split("_")[0] in {"pre", "post"} for name in found)
+
+
+@pytest.mark.parametrize("since", REVISIONS[:-1])
+def test_whatever_an_older_version_wrote_is_there_after_an_upgrade(path, since):
+    with ControlStore.open(path) as store:
+        store.put_configuration(APP, BASE, note="first", at=1.0)
+        assert store.start_lineage(lineage(), served(), entry())
+        store.reserve_rollouts(1)
+        assert store.enqueue([rollout(1)], expected_stable=BASE.id, ledger=[entry(at=2.0)])
+        assert start(store, 1)
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        command.downgrade(alembic_settings(connection), since)
+    engine.dispose()
+    before = dump(path)
+    assert before["alembic_version"] == [(since,)]
+
+    with ControlStore.open(path) as store:
+        assert store.rollout(RolloutId("r-1")).state is RolloutState.BENCHMARKING
+        assert store.points(RolloutId("r-1")) == []
+        assert store.api_keys() == []
+        assert store.reserve_rollouts(1) == ["r-2"], "ids are never given twice"
+    after_it = dump(path)
+    assert after_it.pop("alembic_version") == [(REVISIONS[-1],)]
+    unchanged = before.keys() - {"alembic_version", "counters", "sqlite_sequence"}
+    assert {"configurations", "lineages", "serving", "rollouts", "decisions", "ledger", "audit"} <= unchanged
+    assert {name: after_it[name] for name in unchanged} == {name: before[name] for name in unchanged}
+
+
+def dump(path):
+    """Every row of every table."""
+    with sqlite3.connect(path) as raw:
+        names = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        rows = {name: raw.execute("SELECT * FROM " + name + " ORDER BY rowid").fetchall() for name in names}  # noqa: S608  # our own names
+    raw.close()
+    return rows
 
 
 def test_it_survives_being_closed(path):
@@ -400,6 +438,63 @@ def test_the_monitor_moves_by_compare_and_set(begun):
         begun.save_monitor(one, expected=7, watermark=6, state={})
     with pytest.raises(InputError, match="JSON"):
         begun.save_monitor(one, expected=7, watermark=8, state={"e": float("nan")})
+
+
+# --- evidence over time
+
+
+def point(consumed, at=None, stage=0, effect=0.012345678):
+    said = MetricPoint(
+        name="answered",
+        effect=effect,
+        low=None if effect is None else -0.05,
+        high=None if effect is None else 0.07,
+        baseline=consumed - 1,
+        candidate=1,
+        log_e_harm=-2.5,
+        log_e_expand=1.25,
+    )
+    return EvidencePoint(
+        rollout_id=RolloutId("r-1"),
+        at=float(consumed) if at is None else at,
+        consumed=consumed,
+        stage=stage,
+        metrics=(said,),
+    )
+
+
+def test_points_come_back_rounded_to_what_a_plot_can_show(begun):
+    assert begun.points(RolloutId("r-1")) == []
+    assert begun.save_point(point(10, effect=None))
+    assert begun.save_point(point(20))
+    first, second = begun.points(RolloutId("r-1"))
+    assert first == point(10, effect=None)
+    assert second == point(20, effect=0.012346)
+
+
+def test_a_point_without_new_units_writes_nothing(begun, path):
+    assert begun.save_point(point(10))
+    with sqlite3.connect(path) as other:
+        version = other.execute("PRAGMA data_version").fetchone()
+        assert not begun.save_point(point(10, at=99.0))
+        assert not begun.save_point(point(9, at=99.0))
+        assert other.execute("PRAGMA data_version").fetchone() == version
+    other.close()
+    assert begun.points(RolloutId("r-1")) == [point(10, effect=0.012346)]
+
+
+def test_of_many_points_a_few_are_kept_the_first_and_the_newest_among_them(begun):
+    for number in range(1, MOST + 12):
+        assert begun.save_point(point(number))
+    kept = begun.points(RolloutId("r-1"))
+    assert len(kept) == MOST
+    assert (kept[0].consumed, kept[-1].consumed) == (1, MOST + 11)
+
+
+def test_a_point_that_is_no_number_is_refused(begun):
+    with pytest.raises(InputError, match="JSON"):
+        begun.save_point(point(10, effect=float("nan")))
+    assert begun.points(RolloutId("r-1")) == []
 
 
 # --- eval sets, benchmarks, attributions

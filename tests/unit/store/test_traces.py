@@ -1,4 +1,8 @@
 import math
+import resource
+import shutil
+import threading
+from contextlib import contextmanager
 from dataclasses import replace
 
 import duckdb
@@ -51,6 +55,58 @@ def test_a_process_opens_it_once(store, path):
     with pytest.raises(StoreError, match="in use by this process"):
         TraceStore.open(path)
     assert store.count(APP) == 0
+
+
+@contextmanager
+def no_more_room():
+    """Within the block no file grows: as if the disk were full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_on_a_full_disk_nothing_is_written_and_that_is_said(store, path):
+    store.add_traces([trace(1)])
+    with no_more_room(), pytest.raises(StoreError, match="cannot be written"):
+        store.add_traces([trace(2)])
+    assert all_of(store) == [trace(1)]
+    store.add_traces([trace(2)])
+    shutil.copytree(path.parent, path.parent.parent / "killed")  # as kill -9 leaves it
+    with TraceStore.open(path.parent.parent / "killed" / path.name) as again:
+        assert all_of(again) == all_of(store) == [trace(1), trace(2)]
+
+
+def test_whoever_reads_long_keeps_nobody_waiting(store):
+    store.add_traces([trace(1)])
+
+    def meanwhile():
+        seen.append(store.count(APP))
+        store.add_traces([trace(2)])
+        seen.append(store.count(APP))
+
+    seen: list[int] = []
+    other = threading.Thread(target=meanwhile, daemon=True)
+    with store._db.read() as run:  # a page whose query takes its time
+        before = run.rows("SELECT count(*) FROM traces")
+        other.start()
+        other.join(timeout=30.0)
+        assert seen == [1, 2]
+        assert run.rows("SELECT count(*) FROM traces") == before, "it sees one state of the file"
+
+
+def test_closing_waits_for_whoever_reads(path):
+    store = TraceStore.open(path)
+    closing = threading.Thread(target=store.close, daemon=True)
+    with store._db.read() as run:
+        closing.start()
+        assert run.rows("SELECT count(*) FROM traces") == [(0,)]
+        with pytest.raises(StoreError, match="in use by this process"):
+            TraceStore.open(path)
+    closing.join()
+    TraceStore.open(path).close()
 
 
 def test_a_newer_file_is_left_alone(path):
@@ -237,6 +293,8 @@ def test_filters_and_facets_agree(store):
         (TraceFilter(rollout=ROLLOUT, outcome="ok"), {1, 2}),
         (TraceFilter(cluster="prices"), {0}),
         (TraceFilter(outcome="errored"), {3}),
+        (TraceFilter(finish_reason="length"), set()),
+        (TraceFilter(finish_reason="stop", outcome="ok"), {1, 2, 4}),
         (TraceFilter(metric_below=("right", 0.5)), {1}),
         (TraceFilter(metric_below=("right", 0.2)), set()),
         (TraceFilter(since=1001.0, until=1003.0), {1, 2}),
@@ -257,6 +315,7 @@ def test_filters_and_facets_agree(store):
     assert facets == {
         "configuration": [(BASE.id, 3), (other, 1)],
         "arm": [("baseline", 2), ("candidate", 1)],
+        "rollout": [(ROLLOUT, 3)],
         "cluster": [("prices", 1), ("returns", 1)],
         "outcome": [("ok", 3), ("errored", 1), ("failed", 1)],
         "finish_reason": [("stop", 4)],
@@ -282,6 +341,28 @@ def test_scores_are_appended_and_the_latest_counts(store):
     with pytest.raises(NotFoundError):
         store.add_scores([(OTHER, one, score())])
     assert store.trace(APP, one).scores == (human, score(0.2, at=5.0))
+
+
+def test_a_score_that_is_there_already_is_not_appended_again(store):
+    store.add_traces([trace(1), trace(2)])
+    one, two = trace(1).id, trace(2).id
+    given = score(0.4, source="user", at=6.0)
+    assert store.add_scores([(APP, one, given), (APP, one, given), (APP, two, given)]) == 2
+    assert store.add_scores([(APP, one, given), (APP, two, given)]) == 0
+    others = [
+        score(0.5, source="user", at=6.0),
+        score(0.4, source="human:ana", at=6.0),
+        score(0.4, source="user", at=7.0),
+        Score(metric="m", result=Unscored(reason="x"), source="user", at=6.0),
+    ]
+    assert store.add_scores([(APP, one, other) for other in others]) == len(others)
+
+
+def test_known_are_those_that_are_there(store):
+    store.add_traces([trace(1), trace(2, app=OTHER)])
+    asked = [trace(number).id for number in (1, 2, 3)]
+    assert store.known(APP, asked) == {trace(1).id}
+    assert store.known(APP, []) == set()
 
 
 def test_clusters_are_set_and_replaced(store):

@@ -98,6 +98,22 @@ def test_a_unit_without_traces_is_there_and_absent(store):
     assert rows.cost_usd.present.tolist() == [False, True]
 
 
+def test_what_the_other_arm_answered_is_counted_and_no_evidence(store):
+    store.add_exposures([exposure(n) for n in range(2)])
+    mine, other = assigned(0).assignment, assigned(1).assignment
+    assert mine is not None
+    assert other is not None
+    assert mine.arm is not other.arm
+    changed = replace(
+        assigned(0, id="x", outcome=Failed(reason="x")), assignment=replace(mine, arm=other.arm)
+    )
+    store.add_traces([assigned(0), assigned(1), changed])
+    rows = store.units(ROLLOUT, **ALL)
+    assert rows.traces.tolist() == [1, 1]
+    assert rows.failed.tolist() == [0.0, 0.0]
+    assert (store.changed_arms(ROLLOUT), store.changed_arms(RolloutId("r-2"))) == (1, 0)
+
+
 def test_an_unknown_cost_is_never_summed_as_nothing(store):
     store.add_exposures([exposure(n) for n in range(3)])
     unknown, known = Usage(), Usage(output_tokens=5, cost_usd=0.5)

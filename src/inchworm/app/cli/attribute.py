@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from inchworm.app import asjson
 from inchworm.app.cli.output import Progress, emit, heading, paragraph, say, table
-from inchworm.app.cli.session import (
-    Session,
-    cases_options,
-    eval_set,
-    json_option,
-    pass_session,
-    two_configurations,
-)
+from inchworm.app.cli.session import Session, cases_options, json_option, pass_session
+from inchworm.app.names import eval_set, two_configurations
 from inchworm.domain.ids import short
 from inchworm.domain.wording import bounds, counted, interval, points
 
@@ -66,18 +61,9 @@ def command(
             progress.clear()
         lineage = house.control.lineage(house.app)
     if as_json:
-        emit(_json(findings))
+        emit(asjson.findings(findings))
         return
     say(*_lines(findings, None if lineage is None else lineage.stable))
-
-
-def _json(findings: Findings) -> dict[str, Any]:
-    from inchworm.app.cli.data import data_of
-
-    return {
-        "attribution": data_of(findings.attribution),
-        "proposals": [data_of(proposal) for proposal in findings.proposals],
-    }
 
 
 def _lines(findings: Findings, stable: str | None) -> list[str]:

@@ -8,25 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from inchworm.app.cli.groups import end
-from inchworm.app.cli.output import (
-    Progress,
-    emit,
-    heading,
-    note,
-    one_line,
-    paragraph,
-    say,
-    table,
-    width,
-)
-from inchworm.app.cli.session import (
-    Session,
-    cases_options,
-    eval_set,
-    json_option,
-    pass_session,
-    two_configurations,
-)
+from inchworm.app.cli.output import Progress, emit, heading, note, paragraph, say, table, width
+from inchworm.app.cli.session import Session, cases_options, json_option, pass_session
+from inchworm.app.names import eval_set, two_configurations
+from inchworm.app.texts import one_line
 from inchworm.domain.errors import UsageError
 from inchworm.domain.ids import short
 from inchworm.domain.verdict import Verdict
@@ -97,8 +82,6 @@ def command(
     with session.house() as house:
         found = eval_set(house, cases)
         sides = two_configurations(house, base, candidate)
-        for side in sides:
-            house.control.put_configuration(house.app, side, note="benchmarked", at=house.now())
         try:
             benchmark = compare(
                 house,

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from inchworm.app import asjson
 from inchworm.app.cli.groups import Lazy, LazyGroup
-from inchworm.app.cli.output import emit, heading, note, one_line, paragraph, say, table, when, width
-from inchworm.app.cli.session import Session, eval_set, json_option, pass_session
-from inchworm.domain.errors import NotFoundError, UsageError
+from inchworm.app.cli.output import emit, heading, note, paragraph, say, table, when, width
+from inchworm.app.cli.session import Session, json_option, pass_session
+from inchworm.app.names import eval_set, open_proposal
+from inchworm.app.texts import one_line
+from inchworm.domain.errors import UsageError
 from inchworm.domain.wording import counted, percent
 
 if TYPE_CHECKING:
@@ -41,7 +44,11 @@ group = LazyGroup(
     "--size", type=click.IntRange(1), default=600, show_default=True, help="How many cases at most."
 )
 @click.option(
-    "--seed", type=int, default=1, show_default=True, help="Seed of the draw: the same, the same cases."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Seed of the draw: the same, the same cases.",
 )
 @json_option
 @pass_session
@@ -54,7 +61,7 @@ def build(session: Session, *, name: str, size: int, seed: int, as_json: bool) -
     with session.house() as house:
         made = build_eval_set(house, name=name, size=size, seed=seed)
     if as_json:
-        emit({"eval_set": _json(made)})
+        emit({"eval_set": asjson.eval_set(made)})
         return
     say(*_about(made))
     say("", "Next: inchworm adopt, or compare: inchworm benchmark stable declared")
@@ -68,18 +75,7 @@ def ls(session: Session, *, as_json: bool) -> None:
     with session.house() as house:
         found = house.control.eval_sets(house.app)
     if as_json:
-        rows = [
-            {
-                "id": one.id,
-                "name": one.name,
-                "version": one.version,
-                "cases": one.cases,
-                "population": one.population,
-                "at": one.at,
-            }
-            for one in found
-        ]
-        emit({"eval_sets": rows})
+        emit({"eval_sets": [asjson.eval_set_row(one) for one in found]})
     elif not found:
         say("There is no eval set yet. Draw one: inchworm evalset build")
     else:
@@ -107,7 +103,7 @@ def show(session: Session, *, name: str, count: int, as_json: bool) -> None:
     with session.house() as house:
         found = eval_set(house, name)
     if as_json:
-        emit({"eval_set": _json(found, found.cases[:count])})
+        emit({"eval_set": asjson.eval_set(found, found.cases[:count])})
         return
     say(*_about(found))
     if count:
@@ -130,11 +126,7 @@ def proposals(session: Session, *, every: bool, as_json: bool) -> None:
     with session.house() as house:
         found = house.control.proposals(house.app, open_only=not every)
     if as_json:
-        rows = [
-            {"id": one.id, "origin": one.origin, "because": one.because, "cases": list(one.cases)}
-            for one in found
-        ]
-        emit({"proposals": rows})
+        emit({"proposals": [asjson.proposal(one) for one in found]})
     elif not found:
         say("No proposal is open." if not every else "Nothing was proposed yet.")
     else:
@@ -154,11 +146,7 @@ def accept(session: Session, *, proposal: str, as_json: bool) -> None:
     from inchworm.app.loop.measuring import accept as admit
 
     with session.house() as house:
-        names = [one.id for one in house.control.proposals(house.app)]
-        if proposal not in names:
-            listed = f"open are: {', '.join(names[:5])}" if names else "none is open"
-            raise NotFoundError(f'there is no open proposal "{one_line(proposal)}"', hint=listed)
-        grown, added = admit(house, proposal)
+        grown, added = admit(house, open_proposal(house, proposal))
     if as_json:
         emit({"proposal": proposal, "eval_set": grown.id, "added": added, "cases": len(grown.cases)})
     elif added:
@@ -167,30 +155,6 @@ def accept(session: Session, *, proposal: str, as_json: bool) -> None:
         say(f"Versions stay: to measure without them, name the one before: --evalset {before}")
     else:
         say(f"Every case of {proposal} is in {grown.id} already; nothing was added.")
-
-
-def _json(found: EvalSet, cases: tuple[Case, ...] = ()) -> dict[str, object]:
-    return {
-        "id": found.id,
-        "name": found.name,
-        "version": found.version,
-        "parent": found.parent,
-        "population": found.population,
-        "count": len(found.cases),
-        "shares": found.shares,
-        "cases": [
-            {
-                "id": case.id,
-                "cluster": case.cluster,
-                "group": case.group,
-                "weight": case.weight,
-                "origin": case.origin,
-                "inputs": case.inputs,
-                "reference": case.reference,
-            }
-            for case in cases
-        ],
-    }
 
 
 def _about(found: EvalSet) -> list[str]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inchworm.app.cli.output import Progress, emit, note, one_line, say
+from inchworm.app.cli.output import Progress, emit, note, say
 from inchworm.app.cli.session import Session, json_option, pass_session
+from inchworm.app.texts import one_line
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import ConfigError, NotFoundError, UsageError
 from inchworm.domain.wording import counted
@@ -36,10 +37,10 @@ def command(session: Session, *, app: str | None, source: Path | None, force: bo
     It says beside each value where it comes from, and proposes metrics that need no labels. The JSON Schema
     for editors goes to .inchworm/schema.json.
     """
-    from inchworm.app.cli.looking import look
     from inchworm.app.config.load import load
     from inchworm.app.config.schema import DEFAULT_DATA
     from inchworm.app.config.write import draft, write_schema
+    from inchworm.app.loop.surveying import survey
 
     file = session.file
     if file.exists() and not force:
@@ -48,7 +49,7 @@ def command(session: Session, *, app: str | None, source: Path | None, force: bo
         )
     name = AppRef.parse(app) if app else _named(file)
     traces = _stored(name, file.parent / DEFAULT_DATA) if source is None else _recorded(name, source)
-    seen = look(name, traces)
+    seen = survey(name, traces)
     if source is not None and seen.traces == 0:
         raise UsageError(f"{source} holds no interaction that can be read", hint="see why: inchworm import")
     if not file.parent.is_dir():

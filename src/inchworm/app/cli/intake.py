@@ -4,40 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from inchworm.app.cli.groups import end
-from inchworm.app.cli.output import Progress, emit, note, paragraph, printable, say, table, when
+from inchworm.app.cli.output import Progress, emit, note, paragraph, say, table, when
 from inchworm.app.cli.session import Session, json_option, pass_session
+from inchworm.app.texts import printable
 from inchworm.domain.errors import InputError
 from inchworm.domain.wording import counted
 
 if TYPE_CHECKING:
     from inchworm.app.house import House
-    from inchworm.app.loop.intake import Drain, Intake
-    from inchworm.capture import Reading, Rejected
-    from inchworm.domain.trace import Trace
+    from inchworm.app.loop.intake import Drain
 
 _SHOWN = 10
 _STDIN = "-"
 _BLOCK = 1 << 20
-
-
-class _Hashing:
-    """A binary stream that is hashed as it is read."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self.hash = hashlib.sha256()
-
-    def read(self, size: int, /) -> bytes:
-        data = self._stream.read(size)
-        self.hash.update(data)
-        return data
 
 
 @click.command("import")
@@ -96,115 +82,29 @@ def _check(files: Sequence[Path], dialect: str | None) -> None:
 
 def _file(house: House, drain: Drain, file: Path, dialect: str | None, *, again: bool) -> dict[str, Any]:
     """One file read in: what became of its lines."""
+    from inchworm.app.loop import importing
+
+    progress = Progress("read")
+
+    def take(stream: BinaryIO, name: str) -> dict[str, Any]:
+        try:
+            return importing.take(
+                house, drain, stream, name, dialect=dialect, watch=lambda n: progress(n, also=" lines")
+            )
+        finally:
+            progress.clear()
+
     if str(file) == _STDIN:
-        stream = _Hashing(sys.stdin.buffer)
-        return _take(house, drain, stream, "standard input", dialect)
+        return take(sys.stdin.buffer, "standard input")
     digest = hashlib.sha256()
     with file.open("rb") as whole:
         while block := whole.read(_BLOCK):
             digest.update(block)
-    known = house.control.import_seen(house.app, digest.hexdigest())
-    if known is not None and not again:
-        return {"file": str(file), "known": True, "at": known.at, **_nothing()}
+    before = None if again else importing.known(house, str(file), digest.hexdigest())
+    if before is not None:
+        return before
     with file.open("rb") as opened:
-        return _take(house, drain, _Hashing(opened), str(file), dialect)
-
-
-def _nothing() -> dict[str, Any]:
-    return {
-        "lines": 0,
-        "accepted": 0,
-        "rejected": 0,
-        "new": 0,
-        "duplicate": 0,
-        "refused": {},
-        "sanitized": 0,
-        "found": {},
-        "without_content": 0,
-        "without_time": 0,
-        "derived_units": 0,
-        "first_rejected": [],
-    }
-
-
-def _take(house: House, drain: Drain, stream: _Hashing, name: str, dialect: str | None) -> dict[str, Any]:
-    from inchworm.capture import read
-
-    now = house.now()
-    reading = read(stream, app=house.app, default_at=now, dialect=dialect)
-    rejected: list[Rejected] = []
-    intake = drain.take(_accepted(reading, rejected))
-    tally = reading.tally
-    counts = {
-        "lines": tally.lines,
-        "accepted": tally.accepted,
-        "rejected": tally.rejected,
-        "new": intake.new,
-        "duplicate": intake.duplicate,
-        "refused": intake.refused.total(),
-    }
-    _remember(house, stream.hash.hexdigest(), name, counts, now)
-    return {
-        "file": name,
-        "known": False,
-        "at": now,
-        **counts,
-        "refused": dict(intake.refused.most_common()),
-        "sanitized": intake.sanitized,
-        "found": _found(intake),
-        "without_content": tally.without_content,
-        "without_time": tally.without_time,
-        "derived_units": tally.derived_units,
-        "first_rejected": _reasons(house, rejected),
-    }
-
-
-def _reasons(house: House, rejected: Sequence[Rejected]) -> list[dict[str, Any]]:
-    """Why lines were rejected. Reasons may quote a name or a short value, so they are sanitized too."""
-    from inchworm.sanitize import Sanitizer, UnsanitizableError
-
-    sanitizer = Sanitizer(kinds=house.spec.sanitize.kinds, custom=house.spec.sanitize.custom)
-    reasons: list[dict[str, Any]] = []
-    for one in rejected:
-        try:
-            reason = printable(sanitizer.unit().text(one.reason).text)
-        except UnsanitizableError as error:
-            reason = f"it cannot be shown: {error.message}"
-        reasons.append({"line": one.line, "reason": reason})
-    return reasons
-
-
-def _accepted(reading: Reading, rejected: list[Rejected]) -> Iterator[Trace]:
-    from inchworm.capture import Rejected
-
-    progress = Progress("read")
-    for item in reading:
-        progress(reading.tally.lines, also=" lines")
-        if not isinstance(item, Rejected):
-            yield item
-        elif len(rejected) < _SHOWN:
-            rejected.append(item)
-    progress.clear()
-
-
-def _found(intake: Intake) -> dict[str, int]:
-    return dict(intake.report.by_kind.most_common())
-
-
-def _remember(house: House, digest: str, name: str, counts: dict[str, int], at: float) -> None:
-    from inchworm.domain.rollout import LedgerEntry
-    from inchworm.store.control import ImportRecord
-
-    # a file of which nothing was accepted is no import: mended, or read by another dialect, it may come again
-    if not counts["accepted"]:
-        return
-    house.control.put_import(ImportRecord(app=house.app, digest=digest, file=name, counts=counts, at=at))
-    if counts["new"]:
-        what = f"{counted(counts['new'], 'interaction')} imported from {printable(name)}."
-        data = {"digest": digest, "counts": counts}
-        house.control.append_ledger(
-            LedgerEntry(app=house.app, at=at, kind="import", actor=house.actor, what=what, data=data)
-        )
+        return take(opened, str(file))
 
 
 def _lines(one: dict[str, Any]) -> list[str]:
@@ -228,7 +128,9 @@ def _lines(one: dict[str, Any]) -> list[str]:
     lines += _remarks(one)
     if one["first_rejected"]:
         lines += ["Rejected:"]
-        lines += table([[f"line {bad['line']:,}", bad["reason"]] for bad in one["first_rejected"]], right={0})
+        lines += table(
+            [[f"line {bad['line']:,}", printable(bad["reason"])] for bad in one["first_rejected"]], right={0}
+        )
         if one["rejected"] > _SHOWN:
             lines.append(f"  and {one['rejected'] - _SHOWN:,} more")
     if refused:

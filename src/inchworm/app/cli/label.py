@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inchworm.app.cli.output import emit, heading, note, one_line, say, table, width
+from inchworm.app import asjson
+from inchworm.app.cli.output import emit, heading, note, say, table, width
 from inchworm.app.cli.session import Session, json_option, pass_session
+from inchworm.app.texts import one_line
 from inchworm.domain.wording import counted, percent
 
 if TYPE_CHECKING:
@@ -40,45 +42,9 @@ def command(session: Session, *, odd: int, as_json: bool) -> None:
         picture = fit(house)
         app = str(house.app)
     if as_json:
-        emit({"app": app, **_json(picture, odd)})
+        emit({"app": app, **asjson.picture(picture, odd)})
     else:
         say(*_lines(picture, odd))
-
-
-def _json(picture: Picture, odd: int) -> dict[str, object]:
-    from inchworm.label.clusters import PassRate
-
-    return {
-        "metric": picture.metric or None,
-        "interactions": picture.interactions,
-        "unclustered": picture.unclustered,
-        "topics": [
-            {
-                "id": topic.cluster.id,
-                "name": topic.cluster.name,
-                "interactions": topic.messages,
-                "quality": {
-                    "passed": quality.passed,
-                    "scored": quality.scored,
-                    "rate": quality.rate,
-                    "low": quality.low,
-                    "high": quality.high,
-                }
-                if isinstance(quality := topic.quality, PassRate)
-                else None,
-            }
-            for topic in picture.topics
-        ],
-        "odd": [
-            {
-                "trace": one.trace_id,
-                "seen": one.seen,
-                "score": one.anomaly.score,
-                "reasons": list(one.anomaly.reasons),
-            }
-            for one in picture.oddities[:odd]
-        ],
-    }
 
 
 def _lines(picture: Picture, odd: int) -> list[str]:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import sys
 import textwrap
 import time
-import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from inchworm.app.texts import MONTHS, columns
+
 LEAST_WIDTH = 80
 _GAP, _NARROW_GAP = 3, 2
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-_MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
 def say(*lines: str) -> None:
@@ -46,34 +43,6 @@ def emit(data: Mapping[str, Any]) -> None:
 def width() -> int:
     """Columns to write in: the terminal's, at least 80."""
     return max(shutil.get_terminal_size((LEAST_WIDTH + 20, 24)).columns, LEAST_WIDTH)
-
-
-def printable(text: str) -> str:
-    """Somebody else's text, with what would command a terminal or turn its letters round made visible."""
-    return _UNSEEN.sub("�", text.expandtabs(4))
-
-
-def one_line(text: str, most: int = 0) -> str:
-    """Somebody else's text on one line, cut to ``most`` columns if that is not 0."""
-    line = printable(" ".join(text.split()))
-    return line if most == 0 or columns(line) <= most else f"{_cut(line, most - 1)}…"
-
-
-def columns(text: str) -> int:
-    """How wide a text is on a terminal (UAX 11: wide characters take two, combining marks none)."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
-        for char in text
-    )
-
-
-def _cut(text: str, most: int) -> str:
-    taken = 0
-    for position, char in enumerate(text):
-        taken += columns(char)
-        if taken > most:
-            return text[:position]
-    return text
 
 
 def table(
@@ -142,25 +111,9 @@ def when(at: float, now: float | None = None, *, seconds: bool = False) -> str:
     """A moment in local time: ``9 Nov 14:07``, with the year if it is another one."""
     then, today = time.localtime(at), time.localtime(now)
     year = "" if then.tm_year == today.tm_year else f" {then.tm_year}"
-    return f"{then.tm_mday} {_MONTHS[then.tm_mon - 1]}{year} {then.tm_hour:02}:{then.tm_min:02}" + (
+    return f"{then.tm_mday} {MONTHS[then.tm_mon - 1]}{year} {then.tm_hour:02}:{then.tm_min:02}" + (
         f":{then.tm_sec:02}" if seconds else ""
     )
-
-
-def span(seconds: float) -> str:
-    """A duration in two units at most: ``45 s``, ``1 h 52 min``, ``2 d 3 h``."""
-    whole = max(int(seconds), 0)
-    if whole < _MINUTE:
-        return f"{whole} s"
-    if whole < _HOUR:
-        return f"{whole // _MINUTE} min"
-    if whole < _DAY:
-        return _joined(whole // _HOUR, "h", whole % _HOUR // _MINUTE, "min")
-    return _joined(whole // _DAY, "d", whole % _DAY // _HOUR, "h")
-
-
-def _joined(first: int, unit: str, second: int, lesser: str) -> str:
-    return f"{first:,} {unit} {second} {lesser}" if second else f"{first:,} {unit}"
 
 
 @dataclass(slots=True)

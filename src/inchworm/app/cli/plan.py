@@ -1,4 +1,4 @@
-"""``inchworm adopt``, ``plan`` and ``apply``: how a change begins."""
+"""``inchworm plan`` and ``apply``: how a change begins."""
 
 from __future__ import annotations
 
@@ -6,47 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inchworm.app.cli.output import emit, note, paragraph, say, when
-from inchworm.app.cli.session import DECLARED, Session, configuration, json_option, pass_session
+from inchworm.app import asjson
+from inchworm.app.cli.output import emit, note, paragraph, say
+from inchworm.app.cli.session import Session, json_option, pass_session
+from inchworm.app.names import DECLARED, configuration
 from inchworm.domain.errors import InchwormError
-from inchworm.domain.ids import short
 from inchworm.domain.rollout import Rollout, RolloutState
 from inchworm.domain.wording import counted
 
 if TYPE_CHECKING:
     from inchworm.app.house import House
-
-
-@click.command("adopt")
-@json_option
-@pass_session
-def adopt(session: Session, *, as_json: bool) -> None:
-    """Declare what inchworm.yaml says as stable.
-
-    Done once, when nothing is stable yet: after that stable moves by plan, apply and the evidence.
-    """
-    with session.house() as house:
-        before = house.control.lineage(house.app)
-        lineage = house.declare_stable()
-        declared = house.spec.configuration.id
-    if as_json:
-        emit(
-            {
-                "app": str(lineage.app),
-                "stable": lineage.stable,
-                "since": lineage.since,
-                "adopted": before is None,
-            }
-        )
-        return
-    if before is None:
-        say(f"{lineage.app}: {short(lineage.stable)} is stable from now on.")
-        say("A rollback lands here. To move on, change inchworm.yaml, then: inchworm plan")
-        return
-    since = when(lineage.since)
-    say(f"{lineage.app}: {short(lineage.stable)} is stable already, since {since}; nothing was done.")
-    if declared != lineage.stable:
-        say("inchworm.yaml says something else by now. To get there: inchworm plan")
 
 
 @click.command("plan")
@@ -77,7 +46,7 @@ def plan(session: Session, *, reason: str, to: str, markdown: bool, as_json: boo
         outlook = look_ahead(house, made)
         unit = house.spec.policy.unit
     if as_json:
-        emit(plan_view.as_json(made, outlook))
+        emit(asjson.planned(made, outlook))
     elif markdown:
         say(*plan_view.markdown(made, outlook, unit))
     else:
@@ -99,7 +68,7 @@ def apply(session: Session, *, plan_name: str, no_start: bool, as_json: bool) ->
 
     with session.house() as house:
         queued = queue(house, find_plan(house, plan_name))
-        hindrance = None if no_start else _start(session, house)
+        hindrance = None if no_start else _start(house)
         first = house.control.rollout(queued[0].id)
         ahead = _ahead(house, first)
     undo = f"inchworm rollout abort {first.id}"
@@ -122,12 +91,15 @@ def apply(session: Session, *, plan_name: str, no_start: bool, as_json: bool) ->
     say(f"Watch: inchworm rollout watch {first.id}", f"Undo:  {undo}")
 
 
-def _start(session: Session, house: House) -> str | None:
-    """Let the control loop go round once; why it could not, if so. The steps are queued either way."""
-    from inchworm.app.loop.changing import advance
+def _start(house: House) -> str | None:
+    """Let the control loop go round once; why it could not, if so. The steps are queued either way.
+
+    It works no benchmark off: that is for who watches, and may be somebody else's change.
+    """
+    from inchworm.app.loop.changing import decide
 
     try:
-        advance(house, owner=session.owner)
+        decide(house)
     except InchwormError as error:
         return error.message
     return None

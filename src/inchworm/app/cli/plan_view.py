@@ -1,12 +1,11 @@
-"""A plan as text, as Markdown and as JSON."""
+"""A plan as text and as Markdown."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from inchworm.app.cli import differences
-from inchworm.app.cli.output import heading, one_line, paragraph, table, when
+from inchworm.app import differences
+from inchworm.app.cli.output import heading, paragraph, table, when
 from inchworm.app.loop.changing import Outlook
+from inchworm.app.texts import one_line
 from inchworm.domain.change import Plan
 from inchworm.domain.ids import short
 from inchworm.domain.rollout import Lineage, Rollout, UnitKind
@@ -67,47 +66,6 @@ def markdown(plan: Plan, outlook: Outlook, unit: UnitKind) -> list[str]:
     if plan.change.reason:
         out[1:1] = ["", f"> {_cell(one_line(plan.change.reason))}"]
     return out
-
-
-def as_json(plan: Plan, outlook: Outlook) -> dict[str, Any]:
-    """The plan for a program."""
-    change = plan.change
-    return {
-        "plan": {
-            "id": plan.id,
-            "app": str(change.app),
-            "base": change.base.id,
-            "candidate": change.candidate.id,
-            "author": change.author,
-            "reason": change.reason,
-            "layers": [str(layer) for layer in change.layers],
-            "diffs": [differences.as_json(diff) for diff in plan.diffs],
-            "steps": [
-                {
-                    "number": step.number,
-                    "layer": str(step.layer),
-                    "base": step.base,
-                    "candidate": step.candidate.id,
-                    "because": step.because,
-                    "after": [str(layer) for layer in step.after],
-                }
-                for step in plan.steps
-            ],
-            "notes": list(plan.notes),
-        },
-        "outlook": {
-            "units_per_day": outlook.units_per_day,
-            "stages": [
-                {"weight": one.weight, "units": one.units, "days": one.days, "slowest": one.slowest}
-                for one in outlook.stages
-            ],
-            "calls": outlook.calls,
-            "cost_usd": outlook.cost_usd,
-            "in_flight": None if outlook.in_flight is None else outlook.in_flight.id,
-            "queued": [one.id for one in outlook.queued],
-        },
-        "next": f"inchworm apply {plan.id}",
-    }
 
 
 def _steps(plan: Plan, outlook: Outlook) -> list[list[str]]:

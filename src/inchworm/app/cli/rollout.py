@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
+from inchworm.app import asjson, names
 from inchworm.app.cli.groups import Lazy, LazyGroup, end
-from inchworm.app.cli.output import emit, one_line, say, table, when, width
+from inchworm.app.cli.output import emit, say, table, when, width
 from inchworm.app.cli.session import Session, json_option, pass_session
-from inchworm.domain.errors import NotFoundError
-from inchworm.domain.ids import RolloutId, UnitId, short
+from inchworm.app.texts import one_line
+from inchworm.domain.ids import UnitId, short
 from inchworm.domain.wording import counted
-
-if TYPE_CHECKING:
-    from inchworm.app.house import House
-    from inchworm.domain.rollout import Decision, Rollout
 
 _HERE = "inchworm.app.cli.rollout"
 _ACTS = "inchworm.app.cli.rollout_acts"
@@ -40,33 +35,17 @@ group = LazyGroup(
 """``inchworm rollout``."""
 
 
-def find(house: House, name: str) -> Rollout:
-    """A rollout of this app by its id: ``r-7``, or ``7``.
-
-    Raises:
-        NotFoundError: if there is none; the latest are named.
-    """
-    wanted = f"r-{name}" if name.isdecimal() else name
-    everything = house.control.rollouts(house.app)
-    for one in everything:
-        if one.id == wanted:
-            return one
-    latest = ", ".join(one.id for one in everything[-3:])
-    hint = f"the latest: {latest}" if latest else "start one: inchworm plan"
-    raise NotFoundError(f'{house.app} has no rollout "{one_line(name)}"', hint=hint)
-
-
 @click.command("ls")
 @json_option
 @pass_session
 def ls(session: Session, *, as_json: bool) -> None:
     """List rollouts, the latest first."""
-    from inchworm.app.cli import rollout_view
+    from inchworm.rollout.wording import standing
 
     with session.house() as house:
         found = house.control.rollouts(house.app)[::-1]
     if as_json:
-        emit({"rollouts": [rollout_view.brief(one) for one in found]})
+        emit({"rollouts": [asjson.rollout(one) for one in found]})
     elif not found:
         say("Nothing was rolled out yet. Begin with: inchworm plan")
     else:
@@ -75,7 +54,7 @@ def ls(session: Session, *, as_json: bool) -> None:
                 one.id,
                 f"{one.step} of {one.steps}",
                 str(one.layer),
-                rollout_view.standing(one),
+                standing(one),
                 when(one.entered_at),
                 one_line(one.because, max(width() // 3, 30)),
             ]
@@ -98,9 +77,9 @@ def show(session: Session, *, name: str, as_json: bool) -> None:
     from inchworm.app.cli import rollout_view
 
     with session.house() as house:
-        view = rollout_view.View.of(house, find(house, name))
+        view = rollout_view.View.of(house, names.rollout(house, name))
     if as_json:
-        emit(view.as_json())
+        emit(asjson.seen(view))
     else:
         say(*view.lines())
 
@@ -115,17 +94,9 @@ def replay(session: Session, *, name: str, as_json: bool) -> None:
     ID is a rollout (r-7), or one of its decisions (r-7/3). The exit code is 1 if one of them comes out
     differently.
     """
-    rollout_name, slash, _ = name.partition("/")
     with session.house() as house:
-        rollout = find(house, rollout_name)
-        decisions = house.control.decisions(rollout.id)
-    if slash:
-        wanted = f"{rollout.id}/{name.partition('/')[2]}"
-        listed = ", ".join(one.id for one in decisions[-5:]) or "none yet"
-        decisions = [one for one in decisions if one.id == wanted]
-        if not decisions:
-            raise NotFoundError(f'there is no decision "{one_line(name)}"', hint=f"there are: {listed}")
-    results = [_replayed(one) for one in decisions]
+        rollout, decisions = names.decisions(house, name)
+    results = [asjson.replayed(one) for one in decisions]
     identical = all(one["identical"] for one in results)
     if as_json:
         emit({"rollout": rollout.id, "identical": identical, "decisions": results})
@@ -148,25 +119,6 @@ def replay(session: Session, *, name: str, as_json: bool) -> None:
         end(1)
 
 
-def _replayed(decision: Decision) -> dict[str, Any]:
-    from inchworm.domain.errors import InchwormError
-    from inchworm.rollout import decide
-
-    try:
-        again = decide.replay(decision)
-    except InchwormError as error:
-        again, instead = None, error.message
-    else:
-        instead = "nothing would be decided now" if again is None else f"{again.kind}: {again.because}"
-    identical = again == decision
-    return {
-        "id": decision.id,
-        "kind": decision.kind.value,
-        "identical": identical,
-        "instead": "" if identical else instead,
-    }
-
-
 @click.command("resolve")
 @click.argument("units", nargs=-1, required=True, metavar="UNIT...")
 @json_option
@@ -187,17 +139,7 @@ def resolve(session: Session, *, units: tuple[str, ...], as_json: bool) -> None:
         answers = expose(house, [(UnitId(unit), now) for unit in units])
         app = str(house.app)
     if as_json:
-        rows = [
-            {
-                "unit": unit,
-                "configuration": answer.configuration_id,
-                "rollout": None if answer.assignment is None else answer.assignment.rollout_id,
-                "arm": None if answer.assignment is None else answer.assignment.arm.value,
-                "stage": None if answer.assignment is None else answer.assignment.stage,
-                "probability": None if answer.assignment is None else answer.assignment.probability,
-            }
-            for unit, answer in zip(units, answers, strict=True)
-        ]
+        rows = [asjson.resolved(unit, answer) for unit, answer in zip(units, answers, strict=True)]
         emit({"app": app, "units": rows})
         return
     shown = []
@@ -207,12 +149,3 @@ def resolve(session: Session, *, units: tuple[str, ...], as_json: bool) -> None:
         of = "nothing is being exposed" if given is None else f"{given.rollout_id}, stage {given.stage + 1}"
         shown.append([one_line(unit), short(answer.configuration_id), arm, chance, of])
     say(*table(shown, heads=["unit", "configuration", "arm", "π", "rollout"], right={3}, indent=0))
-
-
-def known(house: House, name: str) -> RolloutId:
-    """The id of a rollout that exists.
-
-    Raises:
-        NotFoundError: if there is none.
-    """
-    return find(house, name).id

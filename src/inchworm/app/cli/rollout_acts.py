@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from inchworm.app import asjson, names
 from inchworm.app.cli.output import emit, paragraph, say
 from inchworm.app.cli.session import Session, json_option, pass_session
 
@@ -15,31 +16,18 @@ def _act(name: str, help_text: str) -> click.Command:
     """The command that asks for one act."""
 
     def run(session: Session, *, rollout: str, reason: str, as_json: bool) -> None:
-        from inchworm.app.cli.rollout import known
         from inchworm.rollout.commands import act
         from inchworm.rollout.transitions import Act
 
         with session.house() as house:
-            rollout_id = known(house, rollout)
+            rollout_id = names.rollout(house, rollout).id
             acted = act(
                 house.control, rollout_id, Act(name), actor=house.actor, reason=reason, now=house.now()
             )
-        decision = acted.decision
         if as_json:
-            emit(
-                {
-                    "rollout": rollout_id,
-                    "decision": decision.id,
-                    "kind": decision.kind.value,
-                    "state": decision.state.value,
-                    "stage": decision.stage,
-                    "weight": decision.weight,
-                    "because": decision.because,
-                    "undo": acted.undo,
-                }
-            )
+            emit(asjson.acted(acted))
             return
-        say(*paragraph(f"{rollout_id} {decision.because}"), acted.undo)
+        say(*paragraph(f"{rollout_id} {acted.decision.because}"), acted.undo)
 
     body: Callable[..., Any] = pass_session(run)
     for decorate in (

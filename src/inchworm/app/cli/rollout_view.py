@@ -1,24 +1,19 @@
-"""One rollout as text and as JSON: exposures first, then the ladder, the evidence and the decisions."""
+"""One rollout as text: exposures first, then the ladder, the evidence and the decisions."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from inchworm.app.cli import differences
-from inchworm.app.cli.output import heading, one_line, paragraph, span, table, when
-from inchworm.app.house import House
-from inchworm.domain.change import ValueDiff, diff
+from inchworm.app import differences
+from inchworm.app.cli.output import heading, paragraph, table, when
+from inchworm.app.loop.seeing import Seen
+from inchworm.app.texts import one_line, span
 from inchworm.domain.ids import short
-from inchworm.domain.rollout import Decision, Rollout, RolloutState
+from inchworm.domain.rollout import Decision, RolloutState
 from inchworm.rollout import wording
 from inchworm.rollout.evidence import Crossing, Evidence, MetricEvidence
-from inchworm.rollout.monitor import MonitorState
-from inchworm.rollout.snapshot import snapshot
-from inchworm.rollout.transitions import IN_FLIGHT, STOPPED, TERMINAL, Act, acts, weight_of
-from inchworm.rollout.transitions import standing as rung_of
+from inchworm.rollout.transitions import IN_FLIGHT, STOPPED, TERMINAL
 
 CODES = {
     RolloutState.COMPLETED: 0,
@@ -32,94 +27,10 @@ CODES = {
 """Exit codes of ``watch``: what was stopped by a person has shown nothing."""
 
 
-def standing(rollout: Rollout) -> str:
-    """Where it stands in words: ``exposing, stage 1 of 3 (5 %)``."""
-    state = wording.state(rollout.state)
-    if rollout.state not in IN_FLIGHT or rollout.stage < 0 or rollout.state is RolloutState.BENCHMARKING:
-        return state
-    share = wording.percent(weight_of(rollout.state, rollout.stage, rollout.policy))
-    stages = len(rollout.policy.stages)
-    at = "past the last stage" if rollout.stage >= stages else f"stage {rollout.stage + 1} of {stages}"
-    return f"{state}, {at} ({share})"
+class View(Seen):
+    """All that is shown of one rollout, as a terminal shows it."""
 
-
-def brief(rollout: Rollout) -> dict[str, Any]:
-    """What every listing of rollouts says, as JSON."""
-    return {
-        "id": rollout.id,
-        "plan": rollout.plan_id,
-        "step": rollout.step,
-        "steps": rollout.steps,
-        "layer": str(rollout.layer),
-        "state": rollout.state.value,
-        "stage": rollout.stage,
-        "stages": len(rollout.policy.stages),
-        "weight": weight_of(rollout.state, rollout.stage, rollout.policy),
-        "terminal": rollout.state in TERMINAL,
-        "base": rollout.base,
-        "candidate": rollout.candidate,
-        "benchmark": rollout.benchmark_id,
-        "because": rollout.because,
-        "author": rollout.author,
-        "created_at": rollout.created_at,
-        "entered_at": rollout.entered_at,
-        "started_at": rollout.started_at,
-        "ended_at": rollout.ended_at,
-    }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """All that is shown of one rollout.
-
-    Attributes:
-        rollout: as it stands.
-        diffs: the values that it moves.
-        evidence: what its units say; ``None`` before anybody was exposed.
-        decisions: oldest first.
-        then: the first of those that are in flight or queued beside it.
-        now: when it was looked at, seconds since the epoch.
-    """
-
-    rollout: Rollout
-    diffs: tuple[ValueDiff, ...]
-    evidence: Evidence | None
-    decisions: tuple[Decision, ...]
-    then: Rollout | None
-    now: float
-
-    @classmethod
-    def of(cls, house: House, rollout: Rollout) -> View:
-        """Read it from the house; traces are not needed."""
-        control = house.control
-        base = control.configuration(rollout.base if rollout.base is not None else house.lineage().stable)
-        stored = control.monitor(rollout.id)
-        others = [one for one in control.rollouts(house.app) if one.id != rollout.id]
-        waiting = [one for one in others if one.state in IN_FLIGHT or one.state is RolloutState.QUEUED]
-        return cls(
-            rollout=rollout,
-            diffs=diff(base, base.with_layer(rollout.layer, rollout.values)),
-            evidence=None if stored is None else snapshot(rollout, MonitorState.from_json(stored[1])),
-            decisions=tuple(control.decisions(rollout.id)),
-            then=next(iter(waiting), None),
-            now=house.now(),
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        """Everything, for a program."""
-        return {
-            "rollout": brief(self.rollout),
-            "diffs": [differences.as_json(one) for one in self.diffs],
-            "evidence": None if self.evidence is None else self.evidence.to_json(),
-            "decisions": [decision_json(one) for one in reversed(self.decisions)],
-            "may": [act.value for act in self.may],
-        }
-
-    @property
-    def may(self) -> tuple[Act, ...]:
-        """What a person may ask now."""
-        one = self.rollout
-        return acts(one.state, rung_of(one.state, one.stage, len(one.policy.stages)))
+    __slots__ = ()
 
     def lines(self, *, most: int | None = None) -> list[str]:
         """Everything, for a terminal.
@@ -140,11 +51,12 @@ class View:
         first = f"{one.id} · step {one.step} of {one.steps} of {one.plan_id} · {one.layer}: {moved}"
         lasted = "" if one.state in TERMINAL else f" for {span(self.now - one.entered_at)}"
         sides = f"{short(one.base)} → {short(one.candidate)}" if one.base and one.candidate else "not started"
+        where = wording.standing(one)
         head, *rest = paragraph(first)
         return [
             heading(head),
             *rest,
-            f"{standing(one)}{lasted}   {sides}   applied by {one_line(one.author)} {when(one.created_at)}",
+            f"{where}{lasted}   {sides}   applied by {one_line(one.author)} {when(one.created_at)}",
         ]
 
     def _exposed(self) -> list[str]:
@@ -222,20 +134,6 @@ class View:
             then = f"{self.then.id} ({self.then.layer}, {wording.state(self.then.state)})"
             out += paragraph(f"Next is {then}: inchworm rollout watch {self.then.id}")
         return ["", *out] if out else []
-
-
-def decision_json(decision: Decision) -> dict[str, Any]:
-    """One decision without its evidence, which ``rollout replay`` reads."""
-    return {
-        "id": decision.id,
-        "kind": decision.kind.value,
-        "state": decision.state.value,
-        "stage": decision.stage,
-        "weight": decision.weight,
-        "because": decision.because,
-        "actor": decision.actor,
-        "at": decision.at,
-    }
 
 
 def _sentence(decision: Decision) -> str:

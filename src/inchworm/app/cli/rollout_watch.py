@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from inchworm.app import asjson, names
 from inchworm.app.cli.groups import INTERRUPTED, end
-from inchworm.app.cli.output import emit, note, one_line, paragraph, say, when
+from inchworm.app.cli.output import emit, note, paragraph, say, when
 from inchworm.app.cli.session import Session, json_option, pass_session
+from inchworm.app.texts import one_line
 from inchworm.domain.errors import NotFoundError, StoreError
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def watch(session: Session, *, name: str | None, once: bool, interval: float, as
         end(INTERRUPTED)
     proposals = _proposed(session, view)
     if as_json:
-        emit({**view.as_json(), "proposals": [proposal.id for proposal in proposals]})
+        emit({**asjson.seen(view), "proposals": [proposal.id for proposal in proposals]})
     else:
         screen.last(view)
         for proposal in proposals:
@@ -84,21 +86,20 @@ def watch(session: Session, *, name: str | None, once: bool, interval: float, as
 
 
 def _named(view: View) -> str:
-    from inchworm.app.cli.rollout_view import standing
+    from inchworm.rollout.wording import standing
 
     return f"{view.rollout.id} ({standing(view.rollout)})"
 
 
 def _round(session: Session, name: str | None) -> View:
     """One round of the control loop, and what it left."""
-    from inchworm.app.cli.rollout import find
     from inchworm.app.cli.rollout_view import View
     from inchworm.app.loop.changing import advance
     from inchworm.domain.rollout import RolloutState
 
     # opened anew for every round: other commands need the trace store in between
     with session.house() as house:
-        chosen = _first(house) if name is None else find(house, name)
+        chosen = _first(house) if name is None else names.rollout(house, name)
         if chosen.state is RolloutState.BENCHMARKING:
             note(f"{chosen.id}: benchmarking …")
         advance(house, owner=session.owner)

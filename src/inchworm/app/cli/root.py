@@ -13,19 +13,23 @@ from inchworm.app.cli.session import Session
 _HERE = "inchworm.app.cli"
 COMMANDS = {
     "demo": Lazy("inchworm.app.demo.command:command", "Show the whole loop on recorded traffic."),
+    "serve": Lazy(f"{_HERE}.serve:command", "Start gateway, server and pages on this machine."),
+    "open": Lazy(f"{_HERE}.pages:command", "Open the pages of the server that runs, logged in."),
     "init": Lazy(f"{_HERE}.init:command", "Write a first inchworm.yaml from what is seen."),
     "import": Lazy(f"{_HERE}.intake:command", "Read interactions in, sanitized."),
     "label": Lazy(f"{_HERE}.label:command", "Find topics and what fits none."),
     "traces": Lazy(f"{_HERE}.traces:group", "Look at stored interactions."),
     "evalset": Lazy(f"{_HERE}.evalset:group", "Draw eval sets from production, and let them grow."),
     "benchmark": Lazy(f"{_HERE}.benchmark:command", "Compare two configurations on an eval set."),
-    "adopt": Lazy(f"{_HERE}.plan:adopt", "Declare what inchworm.yaml says as stable."),
+    "adopt": Lazy(f"{_HERE}.adopt:adopt", "Declare what runs today as stable."),
     "plan": Lazy(f"{_HERE}.plan:plan", "Take a change apart into one-layer steps."),
     "apply": Lazy(f"{_HERE}.plan:apply", "Queue the steps of a plan, and start the first."),
     "rollout": Lazy(f"{_HERE}.rollout:group", "Watch a change being exposed, and act on it."),
     "attribute": Lazy(f"{_HERE}.attribute:command", "Find the layer that did it."),
     "ledger": Lazy(f"{_HERE}.status:ledger", "List what changed, and when."),
+    "keys": Lazy(f"{_HERE}.keys:group", "Hand out keys to the API and the pages."),
     "status": Lazy(f"{_HERE}.status:status", "Say where the app stands, and what to do next."),
+    "doctor": Lazy(f"{_HERE}.doctor:command", "Say what is wrong here, and what mends it."),
 }
 
 

@@ -13,12 +13,8 @@ import click
 if TYPE_CHECKING:  # these bring the stores with them, which --help must not wait for
     from inchworm.app.config.load import AppSpec
     from inchworm.app.house import House
-    from inchworm.domain.configuration import Configuration
-    from inchworm.domain.evalset import EvalSet
 
 F = TypeVar("F", bound=Callable[..., Any])
-DECLARED = "declared"
-"""The name of what ``inchworm.yaml`` says, among configurations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +30,16 @@ class Session:
     actor: str | None = None
 
     def spec(self) -> AppSpec:
-        """What the file says.
+        """What the file says; without one, what is assumed of a folder whose traffic is observed.
 
         Raises:
-            ConfigError: if it is missing or wrong.
+            ConfigError: if it is wrong, or missing where nothing is observed either.
         """
         from inchworm.app.config.load import load
+        from inchworm.app.config.observed import observed
 
+        if not self.file.exists() and (assumed := observed(self.file)).data.is_dir():
+            return assumed
         return load(self.file)
 
     def house(self) -> House:
@@ -48,11 +47,18 @@ class Session:
 
         Raises:
             ConfigError: if the file is missing or wrong.
+            StoreError: if the server that the environment names cannot be reached.
         """
         from inchworm.app.house import House
+        from inchworm.app.remote.client import Client
+        from inchworm.app.remote.server import elsewhere
 
-        spec = self.spec()
-        return House(spec=spec) if self.actor is None else House(spec=spec, actor=self.actor)
+        spec, actor = self.spec(), self.actor
+        far = elsewhere(os.environ) if actor is None else None
+        if far is not None:  # there a key acts under its own name, whoever holds it
+            with Client(far) as client:
+                actor = client.me()
+        return House(spec=spec) if actor is None else House(spec=spec, actor=actor)
 
     @property
     def owner(self) -> str:
@@ -87,54 +93,3 @@ def cases_options(command: F) -> F:
         help="Answers per case; 3 with a temperature, else 1.",
     )
     return cases(repetitions(command))
-
-
-def configuration(house: House, name: str) -> Configuration:
-    """A configuration by the name a person types: ``stable``, ``declared``, or an id's beginning.
-
-    Raises:
-        NotFoundError: if there is none.
-        UsageError: if several go by it.
-    """
-    if name == DECLARED:
-        return house.spec.configuration
-    if name == "stable":
-        return house.control.configuration(house.lineage().stable)
-    # as people read it on the screen: c7f1…9a
-    return house.control.find_configuration(house.app, name.partition("…")[0])
-
-
-def two_configurations(house: House, base: str, candidate: str) -> tuple[Configuration, Configuration]:
-    """Two configurations to compare, by the names a person types (see :func:`configuration`).
-
-    Raises:
-        NotFoundError: if one does not exist.
-        UsageError: if several go by a name, or both names are of the same one.
-    """
-    from inchworm.domain.errors import UsageError
-    from inchworm.domain.ids import short
-
-    one, other = configuration(house, base), configuration(house, candidate)
-    if one == other:
-        raise UsageError(f"{base} and {candidate} are the same configuration, {short(one.id)}")
-    return one, other
-
-
-def eval_set(house: House, name: str) -> EvalSet:
-    """An eval set by ``NAME`` (its latest version) or ``NAME@VERSION``.
-
-    Raises:
-        UsageError: if the version is no number.
-        NotFoundError: if there is none.
-    """
-    from inchworm.domain.errors import NotFoundError, UsageError
-
-    plain, at, version = name.partition("@")
-    if at and not version.isdecimal():
-        raise UsageError(f'"{name}" names no eval set: write NAME or NAME@VERSION, e.g. main@2')
-    try:
-        return house.control.eval_set(house.app, plain, int(version) if at else None)
-    except NotFoundError as error:
-        known = [summary.id for summary in house.control.eval_sets(house.app)]
-        hint = f"there are: {', '.join(known[-5:])}" if known else "draw one: inchworm evalset build"
-        raise NotFoundError(error.message, hint=hint) from error

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import json
-import re
-import time
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from inchworm.app import asjson, names
 from inchworm.app.cli.groups import Lazy, LazyGroup
-from inchworm.app.cli.output import emit, heading, note, one_line, printable, say, table, when, width
-from inchworm.app.cli.session import Session, configuration, json_option, pass_session
-from inchworm.domain.errors import UsageError
+from inchworm.app.cli.output import emit, heading, note, say, table, when, width
+from inchworm.app.cli.session import Session, json_option, pass_session
+from inchworm.app.texts import one_line, printable
 from inchworm.domain.ids import RolloutId, short
-from inchworm.domain.outcome import Errored, Failed, Ok, Outcome, Result, Scored, Unscored, encode
+from inchworm.domain.outcome import Errored, Ok, Result, Scored, Unscored, word
 from inchworm.domain.trace import Arm
 
 if TYPE_CHECKING:
     from inchworm.app.house import House
     from inchworm.domain.trace import Trace
     from inchworm.store.traces import TraceFilter
-
-_AGO = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)")
-_SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 group = LazyGroup(
     name="traces",
@@ -68,7 +63,7 @@ def list_(session: Session, /, *, limit: int, after: str | None, as_json: bool, 
         page = house.traces.traces(house.app, filters=filters, after=after, limit=limit)
         clusters = house.traces.clusters(house.app, [trace.id for trace in page.traces])
     if as_json:
-        rows = [_summary(trace, clusters.get(trace.id)) for trace in page.traces]
+        rows = [asjson.trace(trace, clusters.get(trace.id)) for trace in page.traces]
         emit({"total": page.total, "traces": rows, "after": page.next_cursor})
         return
     if not page.traces:
@@ -82,7 +77,7 @@ def list_(session: Session, /, *, limit: int, after: str | None, as_json: bool, 
                 [
                     trace.id[:12],
                     when(trace.at),
-                    _word(trace.outcome),
+                    word(trace.outcome),
                     one_line(clusters.get(trace.id, "no topic"), 24 if roomy else 16),
                     one_line(_asked(trace), room),
                     *([_scores(trace)] if roomy else []),
@@ -108,7 +103,7 @@ def show(session: Session, *, trace_id: str, as_json: bool) -> None:
         trace = house.traces.trace(house.app, trace_id)
         cluster = house.traces.clusters(house.app, [trace.id]).get(trace.id)
     if as_json:
-        emit({"trace": _whole(trace, cluster)})
+        emit({"trace": asjson.whole_trace(trace, cluster)})
         return
     say(*_lines(trace, cluster))
 
@@ -118,42 +113,15 @@ def _filters(house: House, said: dict[str, str | None]) -> TraceFilter:
 
     configured, arm, rollout, since = said["configured"], said["arm"], said["rollout"], said["since"]
     return TraceFilter(
-        configuration=None if configured is None else configuration(house, configured).id,
+        configuration=None if configured is None else names.configuration(house, configured).id,
         arm=None if arm is None else Arm(arm),
         rollout=None if rollout is None else RolloutId(rollout),
         cluster=said["cluster"],
         outcome=said["outcome"],
-        metric_below=None if (below := said["below"]) is None else _below(below),
+        metric_below=None if (below := said["below"]) is None else names.below(below),
         text=said["text"],
-        since=None if since is None else moment(since, house.now()),
+        since=None if since is None else names.moment(since, house.now()),
     )
-
-
-def _below(text: str) -> tuple[str, float]:
-    metric, _, value = text.rpartition("=")
-    try:
-        number = float(value)
-    except ValueError:
-        number = float("nan")
-    if not metric or number != number:  # noqa: PLR0124  # the only value that is not itself
-        raise UsageError(f'--below takes METRIC=VALUE, e.g. answered=0.5, not "{text}"')
-    return metric, number
-
-
-def moment(text: str, now: float) -> float:
-    """A time that a person typed, as seconds since the epoch: ``2h`` ago, or ISO 8601 (local without a zone).
-
-    Raises:
-        UsageError: if it is neither.
-    """
-    ago = _AGO.fullmatch(text.strip())
-    if ago is not None:
-        return now - float(ago[1]) * _SECONDS[ago[2]]
-    try:
-        return datetime.fromisoformat(text.strip()).timestamp()
-    except (ValueError, OverflowError, OSError) as error:
-        today = time.strftime("%Y-%m-%d", time.localtime(now))
-        raise UsageError(f'"{text}" is no time: write 2h, 7d, {today} or {today}T14:00') from error
 
 
 def _asked(trace: Trace) -> str:
@@ -164,16 +132,6 @@ def _asked(trace: Trace) -> str:
     if isinstance(messages, list) and messages and isinstance(messages[-1], dict):
         return str(messages[-1].get("content"))
     return json.dumps(trace.inputs, ensure_ascii=False) if trace.inputs else "(no content)"
-
-
-def _word(outcome: Outcome) -> str:
-    match outcome:
-        case Ok():
-            return "ok"
-        case Failed():
-            return "failed"
-        case Errored():
-            return "errored"
 
 
 def _scores(trace: Trace) -> str:
@@ -191,47 +149,10 @@ def _result(result: Result) -> str:
             return "errored"
 
 
-def _summary(trace: Trace, cluster: str | None) -> dict[str, Any]:
-    assignment = trace.assignment
-    return {
-        "id": trace.id,
-        "at": trace.at,
-        "unit": trace.unit_id,
-        "configuration": trace.configuration_id,
-        "rollout": None if assignment is None else assignment.rollout_id,
-        "stage": None if assignment is None else assignment.stage,
-        "arm": None if assignment is None else assignment.arm.value,
-        "probability": None if assignment is None else assignment.probability,
-        "cluster": cluster,
-        "outcome": encode(trace.outcome),
-        "finish_reason": trace.finish_reason,
-        "latency_ms": trace.latency_ms,
-        "usage": {
-            "input_tokens": trace.usage.input_tokens,
-            "output_tokens": trace.usage.output_tokens,
-            "cost_usd": trace.usage.cost_usd,
-        },
-        "scores": [
-            {"metric": one.metric, "result": encode(one.result), "source": one.source, "at": one.at}
-            for one in trace.scores
-        ],
-    }
-
-
-def _whole(trace: Trace, cluster: str | None) -> dict[str, Any]:
-    return {
-        **_summary(trace, cluster),
-        "inputs": trace.inputs,
-        "output": trace.output,
-        "reference": trace.reference,
-        "attributes": trace.attributes,
-    }
-
-
 def _lines(trace: Trace, cluster: str | None) -> list[str]:
     usage, assignment = trace.usage, trace.assignment
     outcome = trace.outcome
-    became = _word(outcome) if isinstance(outcome, Ok) else f"{_word(outcome)}: {one_line(outcome.reason)}"
+    became = word(outcome) if isinstance(outcome, Ok) else f"{word(outcome)}: {one_line(outcome.reason)}"
     served = "unknown" if trace.configuration_id is None else short(trace.configuration_id)
     if assignment is not None:
         served += f", {assignment.arm} of {assignment.rollout_id} at stage {assignment.stage + 1}"

@@ -69,7 +69,7 @@ def draft(seen: Seen) -> str:
         *_prompt(seen),
         "  # tools: {index: NAME-AND-VERSION}",
         "",
-        *_metrics(seen),
+        *metrics(seen),
         "",
         "rollout:",
         "  stages: [5%, 25%, 50%]  # then 100% less a holdback, through the soak",
@@ -177,7 +177,8 @@ def _user(seen: Seen) -> str | None:
     return "Question: {question}\nInformation: {documents}" if DOCUMENTS in names else "{question}"
 
 
-def _metrics(seen: Seen) -> Iterator[str]:
+def metrics(seen: Seen) -> Iterator[str]:
+    """The metrics that are proposed: those that need no labels, with margins to look at."""
     yield "metrics:  # each with the loss (margin) that you would accept"
     if seen.references:
         yield "  # The reference stands in the answer."

@@ -126,10 +126,13 @@ def feed_back(stage: Stage, tell: Teller, *, plan: Plan, insisted: Rollout | Non
         tell.say(f"{proposal.because}.")
         admitted += accept(house, proposal.id)[1]
     latest = house.control.eval_set(house.app, MAIN)
-    tell.say(
-        f"Accepted: {latest.id} has {len(latest.cases):,} cases now, {admitted:,} of them new, and each "
-        f"remembers where it came from."
-    )
+    if admitted:
+        tell.say(
+            f"Accepted: {latest.id} has {len(latest.cases):,} cases now, {admitted:,} of them new, and each "
+            f"remembers where it came from."
+        )
+    else:
+        tell.say(f"{latest.id} has every case of them already: {len(latest.cases):,} in all.")
     return Fed(
         findings=findings,
         admitted=admitted,
@@ -183,7 +186,8 @@ def summarize(
             f"• {insisted.layer}: stopped by the gate before anybody saw it; insisted upon, it was "
             f"{insisted.state.value.replace('_', ' ')} after {candidate:,} of {everyone:,} sessions."
         )
-    tell.say(f"• {fed.admitted:,} failures are cases now; the next change has to pass them.")
+    cases = f"{fed.admitted:,} failures are cases now" if fed.admitted else "The failures are cases already"
+    tell.say(f"• {cases}; the next change has to pass them.")
     tell.say()
     tell.say(
         f"Everything is in {house.spec.data.parent}: try inchworm --file {house.spec.file} status, "

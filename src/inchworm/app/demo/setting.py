@@ -20,7 +20,7 @@ WEEK = "week"
 """The eval set that the bundle is taken apart on: another, larger draw from the same traffic."""
 
 
-COPY = "recording.jsonl.gz"
+COPY, FILE = "recording.jsonl.gz", "inchworm.yaml"
 
 
 def shop_file() -> Path:
@@ -28,12 +28,13 @@ def shop_file() -> Path:
     return _HERE / "fernhill" / "inchworm.yaml"
 
 
-def set_up(folder: Path, recording: Path) -> Path:
+def set_up(folder: Path, recording: Path | None) -> Path:
     """Put the shop's files and the recording in ``folder``, if they are not there; its ``inchworm.yaml``."""
-    file = folder / "inchworm.yaml"
+    file = folder / FILE
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(recording, folder / COPY)
+        if recording is not None:
+            shutil.copyfile(recording, folder / COPY)
         shutil.copytree(_HERE / "fernhill", folder, dirs_exist_ok=True)
     return file
 

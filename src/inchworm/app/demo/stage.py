@@ -7,23 +7,22 @@ the clock is read off the store, and the slot that was under way is played again
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from inchworm.app.clock import SimulatedClock
+from inchworm.app.demo.machines import Machines
+from inchworm.app.demo.shop_program import ShopProgram
 from inchworm.app.demo.traffic import DAY_S, Traffic
 from inchworm.app.house import House
 from inchworm.app.loop.changing import advance
-from inchworm.app.loop.exposing import expose
-from inchworm.app.loop.intake import Drain
-from inchworm.domain.configuration import Configuration
 from inchworm.domain.errors import InchwormError
-from inchworm.domain.ids import ConfigurationId, RolloutId
+from inchworm.domain.ids import RolloutId
 from inchworm.domain.rollout import Decision, Rollout, RolloutState
 from inchworm.rollout.commands import act
 from inchworm.rollout.transitions import IN_FLIGHT, TERMINAL, Act
 
-SLOT_S = 3_600.0
-"""An hour of traffic at a time, then one round of the control loop ..."""
+SLOT_S = 1_800.0
+"""Half an hour of traffic at a time, then one round of the control loop ..."""
 YOUNG_S, YOUNG_SLOT_S = 3_600.0, 300.0
 """... and five minutes in the first hour of a canary."""
 OWNER = "demo"
@@ -39,6 +38,8 @@ class Stage:
         house: the shop's Inchworm.
         clock: the house's clock.
         traffic: its customers.
+        program: its application.
+        machines: the gateway that the application calls, and what is behind it.
         began: when the story begins, seconds since the epoch.
         heard: called with every decision, when it is made.
     """
@@ -46,11 +47,11 @@ class Stage:
     house: House
     clock: SimulatedClock
     traffic: Traffic
+    program: ShopProgram
+    machines: Machines
     began: float
     heard: Callable[[Decision], None]
-    _drain: Drain | None = None
     _cut_off: bool = False
-    _configurations: dict[ConfigurationId, Configuration] = field(default_factory=dict)
 
     def resume(self) -> None:
         """Take up what a demo that was killed left: its work, and the slot that was under way.
@@ -128,22 +129,22 @@ class Stage:
         return self.house.control.rollout(rollout_id).state in TERMINAL
 
     def _slot(self) -> None:
-        """Some minutes of customers: exposed, answered, taken in."""
+        """Some minutes of customers: exposed and answered by the gateway, then drained at once.
+
+        At once, so that the order of assignment is that of the customers, however their calls overlapped.
+        """
         end = self._end()
         first = self.traffic.number_at(self.clock.at)
-        sessions = self.traffic.sessions(first, self.traffic.number_at(end) - first)
-        resolved = expose(self.house, [(session.unit_id, session.at) for session in sessions])
-        served = {
-            answer.configuration_id: self._configuration(answer.configuration_id) for answer in resolved
-        }
-        traces = self.traffic.traces(self.house.app, sessions, resolved, served)
-        if self._drain is None:
-            self._drain = Drain(self.house)
-        self._drain.take(traces)
+        self.machines.publish()
+        self.program.serve(self.traffic.sessions(first, self.traffic.number_at(end) - first))
         self.clock.at = end
+        drained = self.machines.drain()
+        if drained.quarantined:
+            reason, count = drained.quarantined.most_common(1)[0]
+            raise InchwormError(f"{count} records of the gateway could not be taken in: {reason}")
 
     def _end(self) -> float:
-        """When the slot that begins now ends: at the next full five minutes or hour of the story."""
+        """When the slot that begins now ends: at the next full five or thirty minutes of the story."""
         length = YOUNG_SLOT_S if self.clock.at < self._young_until() else SLOT_S
         return self.began + ((self.clock.at - self.began) // length + 1) * length
 
@@ -152,11 +153,6 @@ class Stage:
         while decisions := advance(self.house, owner=OWNER):
             for decision in decisions:
                 self.heard(decision)
-
-    def _configuration(self, configuration_id: ConfigurationId) -> Configuration:
-        if configuration_id not in self._configurations:
-            self._configurations[configuration_id] = self.house.control.configuration(configuration_id)
-        return self._configurations[configuration_id]
 
     def in_flight(self) -> Rollout | None:
         """What is in flight now."""

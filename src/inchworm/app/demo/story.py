@@ -5,27 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from io import BytesIO
-from pathlib import Path
 
-from inchworm.app.clock import SimulatedClock
-from inchworm.app.config.load import load
 from inchworm.app.demo.ending import bundle_at_once, feed_back, summarize
-from inchworm.app.demo.setting import COPY, WEEK, set_up, tuesday, write_down
+from inchworm.app.demo.setting import WEEK, tuesday, write_down
 from inchworm.app.demo.shop import messages
 from inchworm.app.demo.stage import Stage
 from inchworm.app.demo.tell import Teller, moment
-from inchworm.app.demo.traffic import DAY_S, Traffic
 from inchworm.app.house import House
 from inchworm.app.loop.changing import apply, make_plan
 from inchworm.app.loop.intake import Drain, Intake
 from inchworm.app.loop.measuring import MAIN, build_eval_set
 from inchworm.app.loop.topics import Picture, fit
-from inchworm.app.loop.upstreams import load_recording
 from inchworm.capture.dialects.trace_1 import to_json
 from inchworm.capture.importers import read
 from inchworm.domain.benchmark import Benchmark
 from inchworm.domain.change import Plan
-from inchworm.domain.errors import InputError, UsageError
+from inchworm.domain.errors import InputError
+from inchworm.domain.ids import RolloutId
 from inchworm.domain.rollout import Decision, DecisionKind, Rollout, RolloutState
 from inchworm.domain.serving import Resolved
 from inchworm.domain.trace import Trace
@@ -41,55 +37,6 @@ LOOSE = 15.0
 """The gate margin factor of the team that does not believe its gate."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """How the demo is run.
-
-    Attributes:
-        folder: where it keeps its files; a demo that was stopped goes on there.
-        recording: the model's recorded answers.
-        seed: of the traffic.
-    """
-
-    folder: Path
-    recording: Path
-    seed: int
-
-
-def run(setting: Setting, tell: Teller) -> None:
-    """Tell the whole story."""
-    load_recording(setting.recording)  # before anything is made of it
-    file = set_up(setting.folder, setting.recording)
-    if (setting.folder / COPY).read_bytes() != setting.recording.read_bytes():
-        raise UsageError(
-            f"the demo in {setting.folder} was begun on another recording",
-            hint="begin anew with --fresh, or in another --folder",
-        )
-    spec = load(file)
-    recording = load_recording(setting.folder / COPY)
-    clock = SimulatedClock(TUESDAY)
-    with House(spec=spec, clock=clock, actor="ana") as house:
-        traffic = Traffic(
-            recording=recording,
-            start=TUESDAY - GRABBED * DAY_S / PER_DAY,
-            per_day=PER_DAY,
-            seed=setting.seed,
-        )
-        stage = Stage(
-            house=house,
-            clock=clock,
-            traffic=traffic,
-            began=TUESDAY,
-            heard=lambda made: _hear(tell, house, made),
-        )
-        tell.console.print("[bold]Fernhill Outdoor[/] and its assistant. A fictional shop, a real model.")
-        tell.say(
-            f"Answers: {recording.header.model}, recorded. Sessions are drawn from "
-            f"{len(messages()):,} recorded customer messages with replacement; the clock is simulated."
-        )
-        Story(stage=stage, tell=tell).tell_all()
-
-
 @dataclass(slots=True, kw_only=True)
 class Story:
     """The chapters, in order. Each looks first at what is there already."""
@@ -102,8 +49,8 @@ class Story:
         """The shop's Inchworm."""
         return self.stage.house
 
-    def tell_all(self) -> None:
-        """All chapters."""
+    def tell_all(self) -> RolloutId:
+        """All chapters; the rollout that is worth looking at."""
         house = self.house
         house.declare_stable()
         self.grab_and_sanitize()
@@ -118,6 +65,7 @@ class Story:
         bundle = bundle_at_once(self.stage, self.tell, plan)
         fed = feed_back(self.stage, self.tell, plan=plan, insisted=insisted)
         summarize(self.stage, self.tell, plan=plan, insisted=insisted, bundle=bundle, fed=fed)
+        return self._of(plan)[-1].id if insisted is None else insisted.id
 
     def grab_and_sanitize(self) -> None:
         """Chapters 1 and 2."""
@@ -152,7 +100,7 @@ class Story:
             + ", ".join(f"{count:,} {kind.lower()}" for kind, count in kinds)
             + "."
         )
-        raw = {message.text for message in messages()}
+        raw = {message.text for message in messages()[: self.stage.traffic.pool]}
         clean = {str(trace.inputs["question"]) for trace in self._stored()}
         personal = raw - clean
         example = min((text for text in clean - raw), key=len, default="")
@@ -298,7 +246,7 @@ class Story:
         return [rollout for rollout in rollouts if rollout.plan_id == plan.id]
 
 
-def _hear(tell: Teller, house: House, decision: Decision) -> None:
+def hear(tell: Teller, house: House, decision: Decision) -> None:
     """Say a decision when it is made, under the benchmark that it rests on."""
     rollout = house.control.rollout(decision.rollout_id)
     if decision.kind is DecisionKind.START:

@@ -14,10 +14,11 @@ from inchworm.domain.verdict import Verdict
 from inchworm.domain.wording import interval, percent, points
 
 WIDTH = 96
+_NOW_AND_THEN = 100
 _WORDS = {
     Verdict.PASS: "passes",
     Verdict.FAIL: "FAILS",
-    Verdict.INCONCLUSIVE: "is inconclusive",
+    Verdict.INCONCLUSIVE: "inconclusive",
     Verdict.NO_DATA: "has no data",
     Verdict.ERRORED: "could not be measured",
     Verdict.CANCELLED: "was cancelled",
@@ -35,6 +36,7 @@ class Teller:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = Console(highlight=False, width=None) if console is None else console
+        self._progress = Console(stderr=True, highlight=False)
 
     def chapter(self, number: int, title: str, what: str) -> None:
         """Begin a chapter."""
@@ -44,6 +46,16 @@ class Teller:
     def say(self, text: str = "", style: str = "") -> None:
         """One paragraph, indented."""
         self._lines("   ", Text(text, style=style))
+
+    def asked(self, count: int) -> None:
+        """The live model has answered one more question; said to people who wait, now and then."""
+        if count % _NOW_AND_THEN == 0:
+            self._progress.print(f"   {count:,} questions answered by the model", style="dim")
+
+    def address(self, text: str, url: str) -> None:
+        """Where to look: an address on a line of its own, whole however long it is."""
+        self.say(text, style="bold")
+        self.console.print(Text(f"   {url}"), soft_wrap=True)
 
     def entry(self, when: str, what: str) -> None:
         """One line of a log: the moment, and what happened then."""
@@ -61,7 +73,7 @@ class Teller:
         """A table without lines; the first ``left`` columns are text, the others numbers."""
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
         for place, head in enumerate(heads):
-            table.add_column(head, justify="left" if place < left else "right", no_wrap=place >= left)
+            table.add_column(head, justify="left" if place < left else "right", no_wrap=True)
         for row in rows:
             table.add_row(*row)
         with self.console.capture() as captured:

@@ -20,8 +20,7 @@ from inchworm.domain.outcome import Failed, Ok
 from inchworm.domain.rendering import render
 from inchworm.domain.serving import Resolved
 from inchworm.domain.trace import Trace
-from inchworm.providers.recorded import Recording
-from inchworm.providers.upstream import Completion, Late, Refused, Reply
+from inchworm.providers.upstream import Completion, Late, Refused, Reply, Upstream
 
 DAY_S = 86_400.0
 
@@ -51,16 +50,18 @@ class Traffic:
     """Sessions at an even pace, and what each is answered.
 
     Attributes:
-        recording: real answers of a real model.
+        answers: a real model, recorded or live.
         start: when session 0 comes, seconds since the epoch.
         per_day: sessions per day.
         seed: of the draw.
+        pool: how many of the customers' messages come up; the first ones.
     """
 
-    recording: Recording
+    answers: Upstream
     start: float
     per_day: int
     seed: int = 7
+    pool: int
     _replies: dict[tuple[ConfigurationId, int, int], Reply] = field(default_factory=dict)
 
     def sessions(self, first: int, count: int) -> list[Session]:
@@ -80,7 +81,7 @@ class Traffic:
 
     def _message(self, number: int) -> int:
         # one generator per session, so that any session can be drawn without those before it
-        return int(np.random.default_rng([self.seed, number]).integers(len(messages())))
+        return int(np.random.default_rng([self.seed, number]).integers(self.pool))
 
     def reply(self, configuration: Configuration, message: int, sample: int = 0) -> Reply:
         """What the model answers to a message under a configuration.
@@ -91,7 +92,7 @@ class Traffic:
         key = (configuration.id, message, sample)
         if key not in self._replies:
             request = render(configuration, inputs(messages()[message]))
-            self._replies[key] = asyncio.run(self.recording.complete(request, sample=sample))
+            self._replies[key] = asyncio.run(self.answers.complete(request, sample=sample))
         return self._replies[key]
 
     def traces(
@@ -123,8 +124,7 @@ class Traffic:
                     "outcome": Ok(),
                 }
             case Late(deadline_s=deadline, latency_ms=latency, usage=usage):
-                late = Failed(reason=f"deadline of {deadline:g} s missed")
-                fields = {"latency_ms": latency, "usage": usage, "outcome": late}
+                fields = {"latency_ms": latency, "usage": usage, "outcome": Failed.late(deadline)}
             case Refused(status=status, message=said):
                 fields = {"outcome": Failed(reason=f"{status}: {said}")}
         return Trace(

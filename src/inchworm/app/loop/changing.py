@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from inchworm.app.house import House
 from inchworm.app.loop.evidence import StoredUnits, freeze
 from inchworm.app.loop.measuring import MAIN, repetitions, work_off
+from inchworm.app.loop.telling import Telling
 from inchworm.domain.canonical import canonical
 from inchworm.domain.change import Change, Plan
 from inchworm.domain.configuration import Configuration
@@ -53,7 +54,10 @@ class Outlook:
 def known(house: House) -> Known:
     """What the latest stored interactions say about inputs, for validation."""
     page = house.traces.traces(house.app, limit=_LATEST)
-    inputs = [trace.inputs for trace in page.traces if trace.has_content]
+    telling = Telling(house)
+    recorded = [trace.inputs for trace in page.traces if trace.has_content]
+    # Of conversations from before the templates were known, those that they fit.
+    inputs = [told for one in recorded if (told := telling.inputs(one)) is not None] or recorded
     longest = sorted(inputs, key=lambda one: -len(canonical(one)))[:_LONGEST]
     names = frozenset.intersection(*map(frozenset, inputs)) if inputs else None
     return Known(inputs=names, longest=tuple(longest))
@@ -211,7 +215,13 @@ def _salt(rollout_id: RolloutId, plan_id: PlanId, now: float) -> str:
 
 
 def advance(house: House, *, owner: str) -> list[Decision]:
-    """One round of the control loop: work off what rollouts wait for, then tick."""
+    """One round of the control loop: work off what rollouts wait for, then decide."""
+    work_off(house, owner=owner)
+    return decide(house)
+
+
+def decide(house: House) -> list[Decision]:
+    """One tick over the app's rollouts. Takes milliseconds: it waits for no benchmark."""
     store = house.control
     known_inputs: list[Known] = []
 
@@ -224,7 +234,6 @@ def advance(house: House, *, owner: str) -> list[Decision]:
     def thresholds(rollout: Rollout, now: float) -> tuple[Metric, ...]:
         return freeze(house, rollout, now)
 
-    work_off(house, owner=owner)
     return tick(
         store,
         StoredUnits(house),

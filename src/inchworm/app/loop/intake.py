@@ -15,17 +15,23 @@ from itertools import islice
 from typing import Any
 
 from inchworm.app.house import House
+from inchworm.app.loop.exposing import record
+from inchworm.app.loop.observing import Observing
+from inchworm.app.loop.sanitizing import Clean, Refusal, Sanitize, one_by_one
 from inchworm.app.loop.topics import Topics
 from inchworm.domain.errors import NotFoundError
 from inchworm.domain.ids import RolloutId, TraceId, UnitId
 from inchworm.domain.metric import Metric
 from inchworm.domain.outcome import Ok, Score, Scored
-from inchworm.domain.trace import Assignment, Exposure, Trace
+from inchworm.domain.trace import Assignment, Trace
 from inchworm.evaluators.score import origin, score_trace
 from inchworm.sanitize import Report, Sanitizer, UnsanitizableError
 
 BATCH = 2_000
 _REMEMBERED = 8_192
+
+Refused = Callable[[Trace, str], None]
+"""Told of an interaction that is not stored, and why."""
 
 
 @dataclass(slots=True)
@@ -53,139 +59,146 @@ class Drain:
     Args:
         house: where they go.
         metrics: what is scored by code; the declared metrics by default.
+        sanitize: sanitizes many contents at once; in this process by default.
     """
 
-    def __init__(self, house: House, metrics: Sequence[Metric] | None = None) -> None:
+    def __init__(
+        self, house: House, metrics: Sequence[Metric] | None = None, *, sanitize: Sanitize | None = None
+    ) -> None:
         self._house = house
         settings = house.spec.sanitize
-        self._clean = Cleaner(Sanitizer(kinds=settings.kinds, custom=settings.custom), house.pseudonym)
+        if sanitize is None:
+            sanitize = one_by_one(Sanitizer(kinds=settings.kinds, custom=settings.custom))
+        self._clean = Cleaner(sanitize, house.pseudonym)
         self._score = Scorer(house.spec.metrics if metrics is None else metrics)
         self._topics = Topics(house)
+        self._observing = Observing(house)
 
-    def take(self, traces: Iterable[Trace]) -> Intake:
-        """Drain all of them, batch by batch."""
+    def take(self, traces: Iterable[Trace], *, refused: Refused | None = None) -> Intake:
+        """Drain all of them, batch by batch.
+
+        Args:
+            traces: as they came in.
+            refused: called with each one that is not stored, as it came in, and the reason.
+        """
         intake = Intake()
+
+        def refuse(trace: Trace, reason: str) -> None:
+            intake.refused[reason] += 1
+            if refused is not None:
+                refused(trace, reason)
+
         for batch in _batches(traces):
-            self._batch(batch, intake)
+            self._batch(batch, intake, refuse)
         return intake
 
-    def _batch(self, batch: Sequence[Trace], intake: Intake) -> None:
-        clean = self._assigned(list(self._clean.batch(batch, intake)), intake)
+    def finish(self, *, at_once: bool = True) -> None:
+        """Keep what was learned of configurations; to be called when nothing more comes for now.
+
+        Args:
+            at_once: now; else only if it was kept a few seconds ago.
+        """
+        self._observing.finish(at_once=at_once)
+
+    def _batch(self, batch: Sequence[Trace], intake: Intake, refuse: Refused) -> None:
+        clean = self._clean.batch(self._possible(batch, refuse), intake, refuse)
         now = self._house.now()
-        scored = [self._score(trace, now) for trace in clean]
-        self._expose(scored)
+        scored = [self._score(trace, now) for trace in self._observing(clean)]
+        record(
+            self._house,
+            [(one.unit_id, one.assignment, one.at) for one in scored if one.assignment is not None],
+        )
         clusters = self._topics.assign(scored)
         added = self._house.traces.add_traces(scored, cluster=clusters)
         intake.new += added.new
         intake.duplicate += added.duplicate
 
-    def _assigned(self, traces: Sequence[Trace], intake: Intake) -> list[Trace]:
+    def _possible(self, traces: Sequence[Trace], refuse: Refused) -> list[Trace]:
         """Those whose assignment is possible: a stage that a rollout lacks would stop its monitor."""
-        stages: dict[RolloutId, int] = {}
+        stages = Stages(self._house)
         possible: list[Trace] = []
         for trace in traces:
-            given = trace.assignment
-            if given is not None:
-                if given.rollout_id not in stages:
-                    stages[given.rollout_id] = self._stages(given.rollout_id)
-                if given.stage >= stages[given.rollout_id]:
-                    last = stages[given.rollout_id] - 1
-                    intake.refused[f"Its stage is not one of {given.rollout_id}, which are 0 to {last}."] += 1
-                    continue
-            possible.append(trace)
+            problem = None if trace.assignment is None else stages.problem(trace.assignment)
+            if problem is None:
+                possible.append(trace)
+            else:
+                refuse(trace, problem)
         return possible
 
-    def _stages(self, rollout_id: RolloutId) -> int:
+
+class Stages:
+    """Which stages rollouts have, looked up once each."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._count: dict[RolloutId, int] = {}
+
+    def problem(self, given: Assignment) -> str | None:
+        """Why an assignment cannot be one of its rollout, if it cannot."""
+        if given.rollout_id not in self._count:
+            self._count[given.rollout_id] = self._look_up(given.rollout_id)
+        count = self._count[given.rollout_id]
+        if 0 <= given.stage < count:
+            return None
+        return f"Its stage is not one of {given.rollout_id}, which are 0 to {count - 1}."
+
+    def _look_up(self, rollout_id: RolloutId) -> int:
         """Stages of a rollout with its soak; of one that is not known here, as many as can be."""
         try:
             return len(self._house.control.rollout(rollout_id).policy.stages) + 1
         except NotFoundError:
             return sys.maxsize
 
-    def _expose(self, traces: Sequence[Trace]) -> None:
-        """Interactions that bring their assignment with them are exposures first."""
-        by_rollout: dict[RolloutId, list[tuple[Trace, Assignment]]] = {}
-        for trace in sorted(traces, key=lambda trace: (trace.at, trace.id)):
-            if trace.assignment is not None:
-                members = by_rollout.setdefault(trace.assignment.rollout_id, [])
-                members.append((trace, trace.assignment))
-        store, now = self._house.traces, self._house.now()
-        for rollout_id, members in by_rollout.items():
-            first: dict[UnitId, tuple[Trace, Assignment]] = {}
-            for trace, assignment in members:
-                first.setdefault(trace.unit_id, (trace, assignment))
-            known = store.assignments(rollout_id, list(first))
-            last = store.last_order(rollout_id)
-            store.add_exposures(
-                [
-                    Exposure(
-                        rollout_id=rollout_id,
-                        order=order,
-                        unit_id=unit_id,
-                        stage=assignment.stage,
-                        arm=assignment.arm,
-                        probability=assignment.probability,
-                        # Assigned it was by now at the latest. A clock that is ahead would keep this unit,
-                        # and with it all that come after it, from the monitor until then.
-                        at=min(trace.at, now),
-                    )
-                    for order, (unit_id, (trace, assignment)) in enumerate(
-                        ((unit, one) for unit, one in first.items() if unit not in known),
-                        start=0 if last is None else last + 1,
-                    )
-                ]
-            )
-
 
 class Cleaner:
     """Sanitizes interactions, each a unit of its own; remembers what it saw lately."""
 
-    def __init__(self, sanitizer: Sanitizer, pseudonym: Callable[[UnitId], UnitId]) -> None:
-        self._sanitizer = sanitizer
+    def __init__(self, sanitize: Sanitize, pseudonym: Callable[[UnitId], UnitId]) -> None:
+        self._sanitize = sanitize
         self._pseudonym = pseudonym
-        self._lately: OrderedDict[str, tuple[Any, Report]] = OrderedDict()
+        self._lately: OrderedDict[str, Clean] = OrderedDict()
 
-    def batch(self, traces: Sequence[Trace], intake: Intake) -> Iterator[Trace]:
-        """The sanitized interactions; refusals and findings are counted in ``intake``."""
+    def batch(self, traces: Sequence[Trace], intake: Intake, refuse: Refused) -> list[Trace]:
+        """The sanitized interactions; findings are counted in ``intake``."""
+        readable: list[tuple[Trace, str]] = []
+        contents: dict[str, dict[str, Any]] = {}
         for trace in traces:
+            content = _content(trace)
             try:
-                clean, report = self(trace)
+                key = _text(content)
             except UnsanitizableError as error:
-                intake.refused[error.message] += 1
+                refuse(trace, error.message)
                 continue
-            intake.report += report
-            intake.sanitized += report.total > 0
-            yield clean
+            readable.append((trace, key))
+            contents[key] = content
+        results = self._results(contents)
+        clean: list[Trace] = []
+        for trace, key in readable:
+            result = results[key]
+            if isinstance(result, Refusal):
+                refuse(trace, result.reason)
+                continue
+            intake.report += result.report
+            intake.sanitized += result.report.total > 0
+            clean.append(self._cleaned(trace, result.value))
+        return clean
 
-    def __call__(self, trace: Trace) -> tuple[Trace, Report]:
-        """One interaction without personal data, and what was found.
-
-        Raises:
-            UnsanitizableError: if it holds something that cannot be read.
-        """
-        scores = trace.scores
-        content = {
-            "inputs": trace.inputs,
-            "output": trace.output,
-            "reference": trace.reference,
-            "attributes": trace.attributes,
-            "reason": None if isinstance(trace.outcome, Ok) else trace.outcome.reason,
-            "finish_reason": trace.finish_reason,
-            "sources": [score.source for score in scores],
-            "reasons": [
-                None if isinstance(score.result, Scored) else score.result.reason for score in scores
-            ],
+    def _results(self, contents: dict[str, dict[str, Any]]) -> dict[str, Clean | Refusal]:
+        """What each content becomes, by its key: remembered, or sanitized now."""
+        known: dict[str, Clean | Refusal] = {
+            key: self._lately[key] for key in contents if key in self._lately
         }
-        key = _text(content)
-        value: Any
-        if key in self._lately:
-            value, report = self._lately[key]
-        else:
-            (unit,) = self._sanitizer.sanitize_unit([content])
-            value, report = unit.value, replace(unit.report, units=1)
-            self._lately[key] = value, report
-            if len(self._lately) > _REMEMBERED:
-                self._lately.popitem(last=False)
+        fresh = [key for key in contents if key not in known]
+        for key, result in zip(fresh, self._sanitize([contents[key] for key in fresh]), strict=True):
+            known[key] = result
+            if isinstance(result, Clean):
+                self._lately[key] = result
+                if len(self._lately) > _REMEMBERED:
+                    self._lately.popitem(last=False)
+        return known
+
+    def _cleaned(self, trace: Trace, value: Any) -> Trace:
+        """The interaction with the sanitized content, and pseudonyms where ids may be a person's."""
         clean = replace(
             trace,
             id=TraceId(self._pseudonym(UnitId(trace.id))),
@@ -197,12 +210,30 @@ class Cleaner:
             finish_reason=value["finish_reason"],
             scores=tuple(
                 _said_anew(score, source, reason)
-                for score, source, reason in zip(scores, value["sources"], value["reasons"], strict=True)
+                for score, source, reason in zip(
+                    trace.scores, value["sources"], value["reasons"], strict=True
+                )
             ),
         )
-        if not isinstance(clean.outcome, Ok):
-            clean = replace(clean, outcome=replace(clean.outcome, reason=value["reason"]))
-        return clean, report
+        if isinstance(clean.outcome, Ok):
+            return clean
+        return replace(clean, outcome=replace(clean.outcome, reason=value["reason"]))
+
+
+def _content(trace: Trace) -> dict[str, Any]:
+    """Everything in an interaction that somebody wrote."""
+    return {
+        "inputs": trace.inputs,
+        "output": trace.output,
+        "reference": trace.reference,
+        "attributes": trace.attributes,
+        "reason": None if isinstance(trace.outcome, Ok) else trace.outcome.reason,
+        "finish_reason": trace.finish_reason,
+        "sources": [score.source for score in trace.scores],
+        "reasons": [
+            None if isinstance(score.result, Scored) else score.result.reason for score in trace.scores
+        ],
+    }
 
 
 def _text(content: dict[str, Any]) -> str:

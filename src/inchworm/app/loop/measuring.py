@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from inchworm.app.house import House
 from inchworm.app.loop.evidence import freeze, freeze_now
+from inchworm.app.loop.telling import Telling
 from inchworm.app.loop.upstreams import upstream_for
 from inchworm.benchmark.curate import draw, grow
 from inchworm.benchmark.gate import gate
@@ -40,7 +41,8 @@ def build_eval_set(house: House, *, name: str = MAIN, size: int = 600, seed: int
         InputError: if nothing with content is stored.
     """
     versions = [summary.version for summary in house.control.eval_sets(house.app) if summary.name == name]
-    traces = [trace for batch in house.traces.iterate(house.app) for trace in batch]
+    telling = Telling(house)
+    traces = [trace for batch in house.traces.iterate(house.app) for trace in telling.traces(batch)]
     eval_set = draw(
         traces,
         house.traces.clusters(house.app),
@@ -169,19 +171,22 @@ class TrialRunner:
         return replay(self.house, cases, configurations, samples, watch=self.watch).trials
 
 
-def work_off(house: House, *, owner: str) -> int:
-    """Do the benchmarks that this app's rollouts wait for; how many were done."""
+def work_off(house: House, *, owner: str, watch: Watch | None = None) -> int:
+    """Do the benchmarks that this app's rollouts wait for; how many were done.
+
+    What ``watch`` raises ends the work; the item stays leased.
+    """
     done = 0
     while leased := house.control.lease_work(
         [KIND], owner=owner, now=house.now(), lease_s=_LEASE_S, app=house.app
     ):
         for item in leased:
-            _work(house, item, owner)
+            _work(house, item, owner, watch)
             done += 1
     return done
 
 
-def _work(house: House, item: WorkItem, owner: str) -> None:
+def _work(house: House, item: WorkItem, owner: str, watch: Watch | None) -> None:
     try:
         rollout = house.control.rollout(RolloutId(item.payload["rollout"]))
         if rollout.state is not RolloutState.BENCHMARKING:
@@ -197,6 +202,7 @@ def _work(house: House, item: WorkItem, owner: str) -> None:
             # As it was applied and started, whatever inchworm.yaml says by now.
             metrics=freeze(house, rollout, house.now()),
             margin_factor=float(item.payload["margin_factor"]),
+            watch=watch,
         )
     except InchwormError as error:
         house.control.fail_work(item.id, owner=owner, error=_said(error), retry=False)

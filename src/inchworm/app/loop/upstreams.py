@@ -29,6 +29,8 @@ def upstream_for(house: House, configuration: Configuration) -> Upstream:
     if kind == OPENAI:
         return OpenAIUpstream.of(infrastructure, os.environ)
     if kind == RECORDED:
+        if house.answers is not None:
+            return house.answers
         if house.spec.recording is None:
             raise UsageError(
                 'infrastructure.upstream is "recorded", and no recording is named',

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from inchworm.app.house import House
+from inchworm.app.serve.metrics import ServerMetrics
 
 
 class Pulse:
@@ -18,6 +19,7 @@ class Pulse:
 
     def __init__(self) -> None:
         self._count = 0
+        self._stopped = False
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
 
     @property
@@ -31,6 +33,16 @@ class Pulse:
         for loop, event in tuple(self._waiting):
             if not loop.is_closed():
                 loop.call_soon_threadsafe(event.set)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the server is about to stop: streams end then, so that it need not wait for them."""
+        return self._stopped
+
+    def stop(self) -> None:
+        """The server is about to stop. Everybody who waits is woken, a last time."""
+        self._stopped = True
+        self.beat()
 
     async def after(self, count: int, *, timeout_s: float) -> int:
         """The count once it exceeds ``count``, or the unchanged one after ``timeout_s`` seconds."""
@@ -55,7 +67,7 @@ class GatewaySeen:
     Attributes:
         name: its name, unique among the gateways of an installation.
         url: where it listens, e.g. ``http://127.0.0.1:4141``.
-        holds: version of what it serves (see ``inchworm.domain.published.version``); ``None`` before the first.
+        holds: version of what it serves (``inchworm.domain.published.version``); ``None`` before the first.
         at: when it asked last, seconds since the epoch.
     """
 
@@ -104,6 +116,7 @@ class ServerState:
         master: the installation's key.
         local_token: the key of this run, for the same user on the same machine; has every scope.
         health: state of the parts, by name, as sentences; empty when all is well.
+        metrics: what the server counts.
     """
 
     house: House
@@ -114,3 +127,4 @@ class ServerState:
     master: bytes
     local_token: str
     health: Callable[[], dict[str, str]] = field(default=dict)
+    metrics: ServerMetrics = field(default_factory=ServerMetrics)

@@ -1,7 +1,7 @@
 """The control plane's store: SQLite, safe with several processes, one transaction per act.
 
-Configurations, lineages, plans, rollouts with their decisions, ledger and audit, eval sets,
-benchmarks, trials, attributions, work items, blobs and imports.
+Configurations, lineages, plans, rollouts with their decisions and their evidence over time, ledger and
+audit, eval sets, benchmarks, trials, attributions, work items, blobs, imports and API keys.
 """
 
 from __future__ import annotations
@@ -10,17 +10,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from inchworm.store.control.access import AccessStore
 from inchworm.store.control.benchmarks import BenchmarkStore
 from inchworm.store.control.database import Database
 from inchworm.store.control.lineage import LineageStore
-from inchworm.store.control.records import AuditEntry, EvalSetSummary, ImportRecord, StoredConfiguration
+from inchworm.store.control.points import PointStore
+from inchworm.store.control.records import (
+    ApiKey,
+    AuditEntry,
+    EvalSetSummary,
+    ImportRecord,
+    StoredConfiguration,
+)
 from inchworm.store.control.rollouts import RolloutStore
 from inchworm.store.control.work import WorkStore
 
-__all__ = ["AuditEntry", "ControlStore", "EvalSetSummary", "ImportRecord", "StoredConfiguration"]
+__all__ = ["ApiKey", "AuditEntry", "ControlStore", "EvalSetSummary", "ImportRecord", "StoredConfiguration"]
 
 
-class ControlStore(LineageStore, RolloutStore, BenchmarkStore, WorkStore):
+class ControlStore(LineageStore, RolloutStore, PointStore, BenchmarkStore, WorkStore, AccessStore):
     """Everything that the control plane must not forget. Threads and processes may share the file."""
 
     @classmethod
@@ -32,6 +40,11 @@ class ControlStore(LineageStore, RolloutStore, BenchmarkStore, WorkStore):
                 written by a newer version.
         """
         return cls(Database(path))
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was written through this object."""
+        return self._db.changed
 
     def close(self) -> None:
         """Close every connection. The file stays usable by others."""

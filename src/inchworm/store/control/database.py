@@ -24,7 +24,7 @@ from inchworm.store import codec
 from inchworm.store.locks import file_lock, make_folder
 
 T = TypeVar("T")
-REVISIONS = ("0001_pre_foundation",)
+REVISIONS = ("0001_pre_foundation", "0002_pre_evidence_points", "0003_pre_api_keys")
 """Every migration, oldest first (held equal to the files by a test); the last is what we write."""
 BUSY_TIMEOUT_S = 30
 _WRITES = "inchworm_writes"
@@ -36,6 +36,9 @@ class Database:
     Args:
         path: the file; it and its folder are made if they are not there.
 
+    Attributes:
+        changed: whether a transaction was committed since it was opened.
+
     Raises:
         StoreError: if it cannot be opened or written, is no database of ours, is damaged, or was
             written by a newer version.
@@ -43,6 +46,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.changed = False
         make_folder(path.parent)
         self._engine = _engine(path)
         try:
@@ -52,6 +56,7 @@ class Database:
         except InchwormError:
             self._engine.dispose()
             raise
+        self.changed = False
 
     def close(self) -> None:
         """Close every connection. The file stays usable by others."""
@@ -82,6 +87,7 @@ class Database:
                 connection.rollback()
                 raise
             connection.commit()
+            self.changed = True
 
     @contextmanager
     def _said_clearly(self) -> Iterator[None]:
@@ -91,6 +97,8 @@ class Database:
             raise self._clear(error) from error
         except UnicodeEncodeError as error:
             raise InputError("text with a lone surrogate is no Unicode text and cannot be stored") from error
+        except OverflowError as error:
+            raise InputError("a whole number beyond 64 bits cannot be stored or found") from error
 
     def _clear(self, error: DatabaseError) -> StoreError:
         reason = str(error.orig)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, Table, delete, exists, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from inchworm.domain.change import Plan
 from inchworm.domain.configuration import AppRef, Configuration
-from inchworm.domain.errors import NotFoundError, UsageError
+from inchworm.domain.errors import InputError, NotFoundError, UsageError
 from inchworm.domain.ids import ConfigurationId, PlanId, short
 from inchworm.domain.rollout import LedgerEntry, Lineage
 from inchworm.domain.serving import ServingTable
@@ -142,6 +147,38 @@ class LineageStore(Concern):
             )
         return True
 
+    def end_lineage(self, lineage: Lineage, entry: LedgerEntry) -> bool:
+        """Take the beginning of a lineage back, with what it serves, in one transaction.
+
+        Returns:
+            ``False``, and nothing is written, if it has moved since, or anything was queued on it.
+        """
+        key = app_key(lineage.app)
+        lineages, serving, rollouts = tables.lineages, tables.serving, tables.rollouts
+        ended = delete(lineages).where(
+            lineages.c.app == key,
+            lineages.c.generation == lineage.generation,
+            lineages.c.stable == lineage.stable,
+            ~exists().where(rollouts.c.app == key),
+        )
+        with self._db.write() as connection:
+            if connection.execute(ended).rowcount == 0:
+                return False
+            connection.execute(delete(serving).where(serving.c.app == key))
+            append_ledger(connection, entry)
+            append_audit(
+                connection,
+                AuditEntry(
+                    app=entry.app,
+                    at=entry.at,
+                    actor=entry.actor,
+                    action="lineage.end",
+                    subject=lineage.stable,
+                    because=entry.what,
+                ),
+            )
+        return True
+
     def serving(self, app: AppRef) -> ServingTable | None:
         """What gateways and clients obey; ``None`` before :meth:`start_lineage`."""
         table = tables.serving
@@ -183,6 +220,68 @@ class LineageStore(Concern):
         query = query.order_by(table.c.at.desc(), table.c.number.desc()).limit(limit)
         return self._every(LedgerEntry, query)
 
+    def ledger_page(
+        self, app: AppRef, *, since: float | None = None, after: str | None = None, limit: int = 100
+    ) -> tuple[list[LedgerEntry], str | None]:
+        """What changed at ``since`` or later, newest first, page by page.
+
+        Args:
+            app: whose.
+            since: seconds since the epoch.
+            after: the cursor that came with the page before.
+            limit: entries per page.
+
+        Returns:
+            The entries, and the cursor of the next page if there is one.
+
+        Raises:
+            InputError: if ``after`` is no cursor.
+        """
+        table = tables.ledger
+        query = select(table.c.number, table.c.at, table.c.data).where(table.c.app == app_key(app))
+        if since is not None:
+            query = query.where(table.c.at >= since)
+        rows, following = self._page(query, table, after, limit)
+        return [codec.decode(LedgerEntry, row.data) for row in rows], following
+
+    def audit_page(
+        self, app: AppRef, *, after: str | None = None, limit: int = 100
+    ) -> tuple[list[AuditEntry], str | None]:
+        """Who did what, newest first, page by page (see :meth:`ledger_page`).
+
+        Raises:
+            InputError: if ``after`` is no cursor.
+        """
+        table = tables.audit
+        rows, following = self._page(select(table).where(table.c.app == app_key(app)), table, after, limit)
+        entries = [
+            AuditEntry(
+                app=app,
+                at=row.at,
+                actor=row.actor,
+                action=row.action,
+                subject=row.subject,
+                because=row.because,
+            )
+            for row in rows
+        ]
+        return entries, following
+
+    def _page(
+        self, query: Select[Any], table: Table, after: str | None, limit: int
+    ) -> tuple[Sequence[Row[Any]], str | None]:
+        if after is not None:
+            at, number = _place(after)
+            before = (table.c.at < at) | ((table.c.at == at) & (table.c.number < number))
+            query = query.where(before)
+        query = query.order_by(table.c.at.desc(), table.c.number.desc()).limit(limit + 1)
+        with self._db.read() as connection:
+            rows = connection.execute(query).all()
+        if len(rows) <= limit:
+            return rows, None
+        last = rows[limit - 1]
+        return rows[:limit], urlsafe_b64encode(json.dumps([last.at, last.number]).encode()).decode()
+
     def audit(self, app: AppRef, *, limit: int = 100) -> list[AuditEntry]:
         """Who did what, newest first, at most ``limit`` entries."""
         table = tables.audit
@@ -195,6 +294,14 @@ class LineageStore(Concern):
         with self._db.read() as connection:
             rows = connection.execute(query).mappings().all()
         return [AuditEntry(app=app, **row) for row in rows]
+
+
+def _place(cursor: str) -> tuple[float, int]:
+    try:
+        at, number = json.loads(urlsafe_b64decode(cursor.encode()))
+        return float(at), int(number)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError("this is no cursor of a page", hint="start at the first page") from error
 
 
 def append_ledger(connection: Connection, entry: LedgerEntry) -> None:

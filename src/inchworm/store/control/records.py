@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from inchworm.domain.access import Scope
 from inchworm.domain.configuration import AppRef, Configuration
 from inchworm.domain.ids import EvalSetId
 
@@ -85,3 +86,35 @@ class AuditEntry:
     action: str
     subject: str
     because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """A key to the API, without its secret.
+
+    Attributes:
+        id: the part of the key that is no secret.
+        digest: SHA-256 of the secret, 64 hexadecimal characters. The secret is random and long, so it takes
+            no salt and no slow hash.
+        name: whose it is, or what it is for; acts are told under this name.
+        scope: what it may do.
+        created_at: seconds since the epoch.
+        created_by: who made it.
+        expires_at: when it ends by itself; ``None`` if never.
+        used_at: when it was used last, to the hour; ``None`` before the first time.
+        revoked_at: when somebody ended it; ``None`` if nobody did.
+    """
+
+    id: str
+    digest: str
+    name: str
+    scope: Scope
+    created_at: float
+    created_by: str
+    expires_at: float | None = None
+    used_at: float | None = None
+    revoked_at: float | None = None
+
+    def valid(self, now: float) -> bool:
+        """Whether it opens anything at ``now``."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)

@@ -123,6 +123,15 @@ decisions = Table(
     sqlite_autoincrement=True,
 )
 monitors = Table("monitors", metadata, _text("rollout_id", key=True), _integer("watermark"), _text("state"))
+evidence_points = Table(
+    "evidence_points",
+    metadata,
+    _text("rollout_id", key=True),
+    Column("consumed", Integer, primary_key=True, autoincrement=False),
+    _at(),
+    _integer("stage"),
+    _text("data"),
+)
 ledger = Table(
     "ledger",
     metadata,
@@ -232,5 +241,20 @@ imports = Table(
     _at(),
     _text("data"),
     UniqueConstraint("app", "digest"),
+    sqlite_autoincrement=True,
+)
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _number(),
+    Column("id", Text, nullable=False, unique=True),
+    _text("digest"),
+    _text("name"),
+    _text("scope"),
+    Column("created_at", Float, nullable=False),
+    _text("created_by"),
+    Column("expires_at", Float, nullable=True),
+    Column("used_at", Float, nullable=True),
+    Column("revoked_at", Float, nullable=True),
     sqlite_autoincrement=True,
 )

@@ -137,6 +137,13 @@ class WorkStore(Concern):
         with self._db.read() as connection:
             return connection.execute(query).scalar()
 
+    def blob_at(self, app: AppRef, kind: str) -> float | None:
+        """When the bytes under a name were put there; ``None`` if there are none."""
+        table = tables.blobs
+        query = select(table.c.at).where(table.c.app == app_key(app), table.c.kind == kind)
+        with self._db.read() as connection:
+            return connection.execute(query).scalar()
+
     def import_seen(self, app: AppRef, digest: str) -> ImportRecord | None:
         """The import of the file with this SHA-256, if it was read in for this app."""
         table = tables.imports

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from inchworm.store.traces.database import Database
+from inchworm.store.traces.quality import Quality, QualityBin, SeenConfiguration
 from inchworm.store.traces.read import MetricMean, Reads, SummaryRow
 from inchworm.store.traces.search import TEXT_SCAN, Page, TraceFilter
 from inchworm.store.traces.units import Measured, UnitRows, Units
@@ -18,6 +19,8 @@ __all__ = [
     "Measured",
     "MetricMean",
     "Page",
+    "QualityBin",
+    "SeenConfiguration",
     "SummaryRow",
     "TraceFilter",
     "TraceStore",
@@ -25,8 +28,8 @@ __all__ = [
 ]
 
 
-class TraceStore(Writes, Reads, Units):
-    """Everything that was seen. Threads may share it and take turns; processes may not."""
+class TraceStore(Writes, Reads, Units, Quality):
+    """Everything that was seen. Threads may share it; processes may not."""
 
     @classmethod
     def open(cls, path: Path) -> Self:

@@ -1,4 +1,7 @@
-"""The DuckDB file: one process owns it, one connection speaks to it, one thread at a time."""
+"""The DuckDB file: one process owns it. One thread writes at a time; whoever reads waits for nobody.
+
+A page may look for words in everything that was ever said; what decides on rollouts reads beside it.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,9 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.RLock()
+        self._writing = threading.Lock()
+        self._reading = threading.Condition()
+        self._readers = 0
         make_folder(path.parent)
         self._key = path.resolve()
         with _guard:
@@ -73,9 +78,11 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Let go of the file."""
-        with self._lock, _guard:
+        """Let go of the file, once nobody reads or writes any more."""
+        with self._writing, self._reading:
+            self._reading.wait_for(lambda: not self._readers)
             self._connection.close()
+        with _guard:
             _open_here.discard(self._key)
 
     @contextmanager
@@ -85,7 +92,7 @@ class Database:
         Raises:
             StoreError: if the file cannot be read.
         """
-        with self._transaction() as run:
+        with self._said_clearly(), self._reader() as connection, self._transaction(connection) as run:
             yield run
 
     @contextmanager
@@ -95,23 +102,45 @@ class Database:
         Raises:
             StoreError: if the file cannot be written.
         """
-        with self._transaction() as run:
+        with self._said_clearly(), self._writing, self._transaction(self._connection) as run:
             yield run
 
     @contextmanager
-    def _transaction(self) -> Iterator[Run]:
-        with self._lock, self._said_clearly():
-            run = Run(self._connection)
-            self._connection.execute("BEGIN TRANSACTION")
-            try:
-                yield run
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            else:
-                self._connection.execute("COMMIT")
-            finally:
-                run.forget()
+    def _reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of its own: transactions on two connections do not wait for each other."""
+        with self._reading:
+            connection = self._connection.cursor()
+            self._readers += 1
+        try:
+            yield connection
+        finally:
+            connection.close()
+            with self._reading:
+                self._readers -= 1
+                self._reading.notify_all()
+
+    @contextmanager
+    def _transaction(self, connection: duckdb.DuckDBPyConnection) -> Iterator[Run]:
+        run = Run(connection)
+        connection.execute("BEGIN TRANSACTION")
+        try:
+            yield run
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        else:
+            self._commit(connection)
+        finally:
+            run.forget()
+
+    def _commit(self, connection: duckdb.DuckDBPyConnection) -> None:
+        try:
+            connection.execute("COMMIT")
+        except duckdb.TransactionException as error:  # the transaction is over, and nothing of it is there
+            reason = str(error).splitlines()[0]
+            raise StoreError(
+                f"{self.path} cannot be written: {reason}", hint="see whether there is room on the disk"
+            ) from error
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         try:
@@ -149,6 +178,8 @@ class Database:
             yield
         except UnicodeEncodeError as error:
             raise InputError("text with a lone surrogate is no Unicode text and cannot be stored") from error
+        except duckdb.DataError as error:  # whose text repeats the value
+            raise InputError("a value is beyond what the store holds, and nothing was stored") from error
         except _BROKEN as error:
             reason = str(error).splitlines()[0]
             raise StoreError(

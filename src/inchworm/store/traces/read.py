@@ -33,6 +33,7 @@ _PREFIX = 4
 _FACETS = {
     "configuration": "configuration_id",
     "arm": "arm",
+    "rollout": "rollout_id",
     "cluster": "cluster",
     "outcome": "outcome",
     "finish_reason": "finish_reason",
@@ -133,24 +134,43 @@ class Reads(Concern):
     def facets(self, app: AppRef, filters: TraceFilter = _EVERYTHING) -> dict[str, list[tuple[str, int]]]:
         """How many of the filtered traces have which value, the most frequent first, at most 100 each.
 
-        Facets: ``configuration``, ``arm``, ``cluster``, ``outcome``, ``finish_reason``.
+        Facets: ``configuration``, ``arm``, ``rollout``, ``cluster``, ``outcome``, ``finish_reason``.
         """
         condition, values = where(app, filters)
+        columns = [f"t.{column}" for column in _FACETS.values()]
+        sets = ", ".join(f"({column})" for column in columns)
         with self._db.read() as run:
-            return {
-                name: run.rows(
-                    f"SELECT t.{column}, count(*) AS n FROM traces t WHERE {condition} "  # noqa: S608  # our own terms
-                    f"AND t.{column} IS NOT NULL GROUP BY 1 ORDER BY n DESC, 1 LIMIT {_FACET_VALUES}",
-                    values,
-                )
-                for name, column in _FACETS.items()
-            }
+            # In one pass, because a search for words is what takes the time. GROUPING has a 1 for every
+            # column that a row is not grouped by, the first column in the highest bit.
+            rows = run.rows(
+                f"SELECT GROUPING({', '.join(columns)}), coalesce({', '.join(columns)}), count(*) "  # noqa: S608  # our own terms
+                f"FROM traces t WHERE {condition} GROUP BY GROUPING SETS ({sets})",
+                values,
+            )
+        found: dict[str, list[tuple[str, int]]] = {}
+        every = (1 << len(_FACETS)) - 1
+        for number, name in enumerate(_FACETS, start=1):
+            mine = every - (1 << len(_FACETS) - number)
+            counted = [(value, n) for group, value, n in rows if group == mine and value is not None]
+            found[name] = sorted(counted, key=lambda one: (-one[1], one[0]))[:_FACET_VALUES]
+        return found
 
     def count(self, app: AppRef) -> int:
         """How many traces an app has."""
         with self._db.read() as run:
             n: int = run.rows("SELECT count(*) FROM traces WHERE app = ?", [str(app)])[0][0]
         return n
+
+    def known(self, app: AppRef, ids: Collection[TraceId]) -> set[TraceId]:
+        """Those of these ids that an app has a trace by."""
+        if not ids:
+            return set()
+        with self._db.read() as run:
+            rows = run.rows(
+                "SELECT id FROM traces WHERE app = ? AND id IN (SELECT unnest(?::VARCHAR[]))",
+                [str(app), sorted(ids)],
+            )
+        return {TraceId(id_) for (id_,) in rows}
 
     def period(self, app: AppRef) -> tuple[float, float] | None:
         """When the first and the last trace started; ``None`` without traces."""

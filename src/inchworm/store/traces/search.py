@@ -32,6 +32,7 @@ class TraceFilter:
         rollout: part of this rollout.
         cluster: in this cluster.
         outcome: ``ok``, ``failed`` or ``errored``.
+        finish_reason: ended with this word of the provider's.
         metric_below: whose latest score on the metric is a value below the number.
         text: inputs, output or reference contain it; case does not matter. Looks at the newest
             :data:`TEXT_SCAN` traces that pass the rest.
@@ -44,6 +45,7 @@ class TraceFilter:
     rollout: RolloutId | None = None
     cluster: str | None = None
     outcome: str | None = None
+    finish_reason: str | None = None
     metric_below: tuple[str, float] | None = None
     text: str | None = None
     since: float | None = None
@@ -74,6 +76,7 @@ def where(app: AppRef, filters: TraceFilter) -> tuple[str, list[Any]]:
         ("rollout_id", filters.rollout),
         ("cluster", filters.cluster),
         ("outcome", filters.outcome),
+        ("finish_reason", filters.finish_reason),
     ):
         if value is not None:
             terms.append(f"t.{column} = ?")

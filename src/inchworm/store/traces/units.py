@@ -41,7 +41,7 @@ class UnitRows:
         candidate: whether the unit got the candidate, bool.
         probability: of the candidate arm at assignment (π), float64.
         at: when it was assigned, seconds since the epoch, float64.
-        traces: traces of the unit in this rollout, int64; 0 if nothing came.
+        traces: traces of the unit in this rollout that its arm answered, int64; 0 if nothing came.
         failed: share of failed ones among those that are ok or failed; 0 where there is none of either
             (see :attr:`answered`).
         errored: traces on which the harness failed, int64.
@@ -85,7 +85,7 @@ WITH ahead AS (
         (SELECT min(place) FROM counted WHERE place <> expected OR at_s > $matured), $start + $limit)
 ), met AS (
     SELECT number, unit_id, outcome, latency_ms, cost_usd, output_tokens FROM traces
-    WHERE rollout_id = $rollout AND unit_id IN (SELECT unit_id FROM run)
+    WHERE rollout_id = $rollout AND (unit_id, arm) IN (SELECT unit_id, arm FROM run)
 )
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -15,9 +15,10 @@ from inchworm.domain.outcome import Score
 from inchworm.domain.trace import Exposure, Trace
 from inchworm.store.codec import app_key
 from inchworm.store.traces.database import Concern, Run
-from inchworm.store.traces.rows import EXPOSURES, exposure_table, score_table, table, trace_batch
+from inchworm.store.traces.rows import EXPOSURES, exposure_table, score_table, table, to_score, trace_batch
 
 _PLACES = pa.schema([("place", pa.int64()), ("app", pa.string()), ("id", pa.string())])
+_NUMBERS = pa.schema([("number", pa.int64())])
 _CLUSTERS = pa.schema([("id", pa.string()), ("cluster", pa.string())])
 
 
@@ -108,6 +109,9 @@ class Writes(Concern):
     def add_scores(self, rows: Sequence[tuple[AppRef, TraceId, Score]]) -> int:
         """Append scores; of one trace and metric the latest by time, then by arrival, counts.
 
+        A score that is there already, with the same metric, result, source and time, is not appended again:
+        what was handed in before a crash may be handed in once more.
+
         Returns:
             How many were appended.
 
@@ -128,7 +132,10 @@ class Writes(Concern):
                 missing = min(set(range(len(rows))) - {place for place, _ in found})
                 app, id_, _ = rows[missing]
                 raise NotFoundError(f"{app} has no trace {id_}; none of the scores was stored")
-            return _append_scores(run, [(number, rows[place][2]) for place, number in found])
+            # Told apart in both senses: twice in the batch, and there already.
+            handed_in = dict.fromkeys((number, rows[place][2]) for place, number in found)
+            present = _present(run, {number for _, number in found})
+            return _append_scores(run, [row for row in handed_in if row not in present])
 
     def set_clusters(self, app: AppRef, mapping: Mapping[TraceId, str]) -> None:
         """Say which cluster each trace belongs to; traces that are not there are passed over."""
@@ -184,6 +191,16 @@ def _next(run: Run, name: str, column: str) -> int:
     """The next free number; one connection writes, so nobody else takes it."""
     last: int = run.rows(f"SELECT coalesce(max({column}), 0) FROM {name}")[0][0]  # noqa: S608  # our own names
     return last + 1
+
+
+def _present(run: Run, numbers: Collection[int]) -> set[tuple[int, Score]]:
+    """The scores that these traces have."""
+    rows = run.rows(
+        "SELECT number, metric, result, value, reason, source, at_s FROM scores "
+        "WHERE number IN (SELECT number FROM batch)",
+        batch=_lookup(_NUMBERS, [(number,) for number in sorted(numbers)]),
+    )
+    return {(number, to_score(rest)) for number, *rest in rows}
 
 
 def _append_scores(run: Run, rows: Sequence[tuple[int, Score]]) -> int:

@@ -6,7 +6,7 @@ import re
 import pytest
 from tests.unit.app.cli import small_shop
 
-from inchworm.app.cli.traces import moment
+from inchworm.app.names import moment
 from scripts import docs
 
 

@@ -4,6 +4,7 @@ import click
 import pytest
 
 from inchworm.app.cli import output
+from inchworm.app.texts import columns
 
 
 @pytest.fixture(autouse=True)
@@ -18,13 +19,13 @@ def test_columns_line_up():
 
 def test_wide_characters_line_up_too():
     lines = output.table([["日本", "x"], ["abcd", "y"]])
-    assert [output.columns(line) for line in lines] == [10, 10]
+    assert [columns(line) for line in lines] == [10, 10]
 
 
 def test_the_last_column_wraps_under_itself():
     lines = output.table([["key", "word " * 30]])
     assert len(lines) > 1
-    assert all(output.columns(line) <= 80 for line in lines)
+    assert all(columns(line) <= 80 for line in lines)
     assert all(line.startswith(" " * 7 + "word") for line in lines[1:])
 
 
@@ -42,33 +43,6 @@ def test_headings_are_bold_and_only_that():
 def test_a_narrow_terminal_still_gets_80_columns(monkeypatch):
     monkeypatch.setenv("COLUMNS", "20")
     assert output.width() == 80
-
-
-@pytest.mark.parametrize("char", ["\x1b", "\x07", "\x9b", "\u202e", "\u2066", "\ud800", "\r"])
-def test_what_would_command_a_terminal_is_made_visible(char):
-    assert output.printable(f"a{char}b") == "a�b"
-
-
-def test_one_line_is_cut_by_columns():
-    assert output.one_line("a\nb  c") == "a b c"
-    assert output.one_line("abcdef", 4) == "abc…"
-    assert output.one_line("日本語", 4) == "日…"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (-5, "0 s"),
-        (59, "59 s"),
-        (60, "1 min"),
-        (6_720, "1 h 52 min"),
-        (7_200, "2 h"),
-        (183_600, "2 d 3 h"),
-    ],
-)
-def test_durations(seconds, text):
-    assert output.span(seconds) == text
 
 
 def test_moments_name_the_year_only_if_it_is_another():

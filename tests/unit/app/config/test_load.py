@@ -46,11 +46,13 @@ def test_the_demo_file_means_what_it_always_meant():
     assert spec.configuration.id == "b9d628340f602407531f71af14cbeb2b8000346bc06e70158260d75035ef35c5"
     assert spec.configuration.layer(Layer.PARAMETERS) == {"temperature": 0, "max_tokens": 64}
     assert [(m.name, m.role, m.margin, m.source) for m in spec.metrics] == [
-        ("answered", Role.GOAL, 0.03, {"check": "contains_reference"}),
+        ("answered", Role.GOAL, 0.05, {"check": "contains_reference"}),
         ("complete", Role.GUARDRAIL, 0.05, {"check": "complete"}),
         ("latency", Role.GUARDRAIL, 0.05, {"builtin": "latency_p95"}),
     ]
-    assert spec.policy == replace(Policy(), soak_s=43_200.0)
+    bakes = zip(Policy().stages, (3_600, 3_600, 10_800), strict=True)
+    stages = tuple(replace(stage, min_bake_s=bake) for stage, bake in bakes)
+    assert spec.policy == replace(Policy(), stages=stages, soak_s=10_800.0)
     assert (spec.data, spec.file) == (DEMO.parent / ".inchworm", DEMO)
 
 

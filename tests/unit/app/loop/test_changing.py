@@ -1,5 +1,7 @@
 """Changes: planned, applied once, refused when stale, re-based and validated when their turn comes."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -7,14 +9,15 @@ from tests.unit.app.loop.world import HOUR, World, questions
 
 from inchworm.app.config.load import load
 from inchworm.app.house import House
-from inchworm.app.loop.changing import apply, find_plan, known, look_ahead, make_plan
+from inchworm.app.loop.changing import apply, decide, find_plan, known, look_ahead, make_plan
 from inchworm.app.loop.measuring import build_eval_set
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.errors import ConflictError, NotFoundError, StaleBaseError, UsageError
 from inchworm.domain.ids import PlanId, RolloutId
 from inchworm.domain.layers import Layer
-from inchworm.domain.rollout import RolloutState
+from inchworm.domain.rollout import Decision, RolloutState
 from inchworm.rollout.commands import act
+from inchworm.rollout.controller import verify_served
 from inchworm.rollout.transitions import Act
 
 
@@ -159,6 +162,37 @@ def test_a_stable_that_moves_meanwhile_is_noticed_by_the_store(world, monkeypatc
     with pytest.raises(StaleBaseError):
         apply(world.house, early.id)
     assert states(world) == {"r-1": "completed"}
+
+
+def test_two_control_loops_on_the_same_files_take_every_decision_once(world):
+    """``inchworm rollout watch`` beside the server, in step with it."""
+    world.history()
+    ungated(world)
+    apply(world.house, make_plan(world.house, world.wanted(Layer.PARAMETERS)).id)
+    other = House(world.house.spec, clock=world.clock, actor="bo", _traces=world.house.traces)
+    together = threading.Barrier(2, timeout=30.0)
+
+    def look(house: House) -> list[Decision]:
+        together.wait()
+        return decide(house)
+
+    made: list[Decision] = []
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(16):
+            if world.house.lineage().in_flight is not None:
+                world.slot()
+            rounds = list(threads.map(look, [world.house, other]))
+            assert sum(map(len, rounds)) <= 1
+            made += [one for some in rounds for one in some]
+            assert verify_served(world.house.control, world.house.app) == ()
+    other.close()
+    kept = world.house.control.decisions(RolloutId("r-1"))
+    assert kept == made
+    assert [one.parent for one in kept] == list(range(len(kept)))
+    kinds = [one.kind.value for one in kept]
+    assert kinds == ["start", "expand", "soak", "complete"]
+    told = [one.what for one in world.house.control.ledger(world.house.app)]
+    assert len(told) == len(set(told))
 
 
 def test_another_plan_waits_behind_what_is_in_flight_and_is_rebased(world):

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inchworm.app.config.load import load
-from inchworm.app.house import _PLAIN, KEY, House
+from inchworm.app.house import _PLAIN, House
+from inchworm.capture.keyfile import KEY
 from inchworm.domain.errors import NotFoundError, StoreError
 from inchworm.domain.ids import UnitId
 from inchworm.sanitize import Sanitizer

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tests.unit.app.loop.world import NOW, World, assigned
 
-from inchworm.app.house import KEY
 from inchworm.app.loop.exposing import expose
+from inchworm.capture.keyfile import KEY
 from inchworm.domain.errors import InchwormError
 from inchworm.domain.ids import RolloutId, TraceId, UnitId
 from inchworm.domain.outcome import Errored, Failed, Score, Scored, Unscored

@@ -1,0 +1,180 @@
+"""One record of the spool to what the stores know: an exposure, an interaction, a rating; or why not."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+import msgspec
+
+from inchworm.capture.calls import trace_of
+from inchworm.capture.dialects import Refused, parse, trace_1
+from inchworm.capture.fields import Place
+from inchworm.capture.records import Assigned, Called, Exposed, Rated, Traced, decode
+from inchworm.capture.values import decode as decode_json
+from inchworm.domain.canonical import canonical
+from inchworm.domain.configuration import AppRef
+from inchworm.domain.errors import InputError
+from inchworm.domain.ids import RolloutId, TraceId, UnitId
+from inchworm.domain.outcome import Score, Scored
+from inchworm.domain.trace import Arm, Assignment, Trace
+
+_MAX_STAGE = 2**31 - 1
+_DIGEST = 24
+_WIDE = re.compile(rb"[0-9]{16}")
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that is none of ours, and why."""
+
+    raw: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exposing:
+    """A unit was assigned; the unit's id is as it came."""
+
+    raw: bytes
+    path: Path
+    unit_id: UnitId
+    assignment: Assignment
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """An interaction, not sanitized yet."""
+
+    raw: bytes
+    path: Path
+    trace: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """A score for an interaction; both ids are as they came."""
+
+    raw: bytes
+    path: Path
+    app: AppRef
+    trace_id: TraceId
+    score: Score
+
+
+Came = Exposing | Interaction | Rating
+
+
+def read_record(raw: bytes, path: Path, apps: Collection[AppRef]) -> Came | Unreadable:
+    """What a record says.
+
+    Args:
+        raw: the record.
+        path: the segment that it is in.
+        apps: apps that are taken in; records of another are not.
+    """
+    try:
+        record = decode(raw)
+    except msgspec.DecodeError as error:
+        return Unreadable(raw, f"It is no record that this version reads: {error}.")
+    try:
+        app = AppRef.parse(record.app)
+        _check(app, record.at, apps)
+        match record:
+            case Exposed():
+                return Exposing(raw, path, _unit(record.unit), _assignment(record.assigned), record.at)
+            case Called():
+                return Interaction(raw, path, _called(record))
+            case Traced():
+                return Interaction(raw, path, _traced(record, app))
+            case Rated():
+                return Rating(raw, path, app, TraceId(record.trace), _score(record))
+            case _:
+                assert_never(record)
+    except InputError as error:
+        return Unreadable(raw, _sentence(error.message))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}".removesuffix(".") + "."
+
+
+def _check(app: AppRef, at: float, apps: Collection[AppRef]) -> None:
+    if app not in apps:
+        raise InputError(f"it is of {app}, and this is {', '.join(sorted(map(str, apps)))}")
+    if not math.isfinite(at):
+        raise InputError("its time is no number")
+
+
+def _unit(unit: str) -> UnitId:
+    if not unit:
+        raise InputError("it names no unit")
+    return UnitId(unit)
+
+
+def _assignment(given: Assigned) -> Assignment:
+    if given.arm not in {arm.value for arm in Arm}:
+        raise InputError(f'its arm is "{given.arm}"; it is baseline or candidate')
+    if not 0.0 <= given.probability <= 1.0:
+        raise InputError(f"its probability is {given.probability}; it lies in [0, 1]")
+    if not 0 <= given.stage <= _MAX_STAGE:
+        raise InputError(f"its stage is {given.stage}")
+    if not given.rollout:
+        raise InputError("it names no rollout")
+    return Assignment(
+        rollout_id=RolloutId(given.rollout),
+        stage=given.stage,
+        arm=Arm(given.arm),
+        probability=given.probability,
+    )
+
+
+def _called(record: Called) -> Trace:
+    trace = trace_of(record)
+    if _WIDE.search(record.request):  # where inputs and reference stand that the caller named
+        _check_comparable(trace)
+    return trace
+
+
+def _traced(record: Traced, app: AppRef) -> Trace:
+    """The interaction that a client reports.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    try:
+        record.line.decode()
+    except UnicodeDecodeError as error:
+        raise InputError("it is no UTF-8") from error
+    line = decode_json(record.line)
+    digest = hashlib.sha256(repr(record.at).encode() + b"\n" + record.line).hexdigest()
+    place = Place(app=app, id=TraceId(f"line-{digest[:_DIGEST]}"), at=record.at)
+    parsed = parse(line.members, place, dialect=trace_1.NAME)
+    if isinstance(parsed, Refused):
+        raise InputError(parsed.reason)
+    if line.wide_integers:
+        _check_comparable(parsed.trace)
+    return parsed.trace
+
+
+def _check_comparable(trace: Trace) -> None:
+    """Refuse inputs without a canonical form: a case made of them could not be told from others."""
+    for name, value in (("inputs", trace.inputs), ("reference", trace.reference)):
+        try:
+            canonical(value)
+        except ValueError as error:
+            raise InputError(f"{name}: {error}; write it as a text") from error
+
+
+def _score(record: Rated) -> Score:
+    if not record.metric:
+        raise InputError("it names no metric")
+    if not 0.0 <= record.value <= 1.0:
+        raise InputError(f"its value on {record.metric} is {record.value}; a score lies in [0, 1]")
+    return Score(metric=record.metric, result=Scored(value=record.value), source=record.source, at=record.at)

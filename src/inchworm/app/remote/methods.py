@@ -1,0 +1,73 @@
+"""What of the stores may be called over the wire, by whom, and under which names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from inchworm.domain.access import Scope
+from inchworm.store.control import ControlStore
+from inchworm.store.traces import TraceStore
+
+STORES: Mapping[str, type[TraceStore | ControlStore]] = {"traces": TraceStore, "control": ControlStore}
+
+
+def _scopes(reading: str, writing: str, *, keys: str = "") -> dict[str, Scope]:
+    return (
+        dict.fromkeys(reading.split(), Scope.VIEWER)
+        | dict.fromkeys(writing.split(), Scope.DEPLOYER)
+        | dict.fromkeys(keys.split(), Scope.ADMIN)
+    )
+
+
+METHODS: Mapping[str, Mapping[str, Scope]] = {
+    "traces": _scopes(
+        "assignments changed_arms clusters count exposures_count facets iterate known last_order "
+        "period quality quantile seen summary trace traces traffic units",
+        "add_exposures add_scores add_traces set_clusters",
+    ),
+    "control": _scopes(
+        "apps attributions audit audit_page benchmark benchmarks blob blob_at configuration configurations "
+        "decisions eval_set eval_sets find_configuration import_seen imports ledger ledger_page lineage "
+        "monitor plan plans points proposal proposals rollout rollouts serving trials work",
+        "add_work append_ledger close_proposal commit end_lineage enqueue fail_work finish_work lease_work "
+        "put_attribution put_benchmark put_blob put_configuration put_eval_set put_import put_plan "
+        "put_proposal put_trials release_work reserve_rollouts save_monitor save_point start_lineage",
+        keys="api_key api_keys put_api_key revoke_api_key",
+    ),
+}
+"""The least scope that each method takes. What is not listed cannot be called."""
+LOCAL: Mapping[str, Mapping[str, str]] = {
+    "traces": {
+        "open": "the server owns the file",
+        "close": "closes the connection and not the server's store",
+    },
+    "control": {
+        "open": "the server owns the file",
+        "close": "closes the connection and not the server's store",
+        "changed": "tells a command whether to wake a server; whoever writes over the wire wakes it anyway",
+        "touch_api_key": "the server itself says when a key was used",
+    },
+}
+"""Methods that stay on this side, with the reason."""
+INCHWORM = "inchworm"
+"""The name under which the control loop acts, whoever runs it."""
+_ACTORS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[str]]] = {
+    "append_ledger": lambda said: [said["entry"].actor],
+    "commit": lambda said: [said["decision"].actor, *(one.actor for one in said.get("ledger", ()))],
+    "end_lineage": lambda said: [said["entry"].actor],
+    "enqueue": lambda said: [
+        *(one.author for one in said["rollouts"]),
+        *(one.actor for one in said["ledger"]),
+    ],
+    "put_api_key": lambda said: [said["key"].created_by],
+    "put_plan": lambda said: [said["plan"].change.author],
+    "revoke_api_key": lambda said: [said["actor"]],
+    "start_lineage": lambda said: [said["entry"].actor],
+}
+
+
+def actors(method: str, said: Mapping[str, Any]) -> set[str]:
+    """Under whose names a call would act, besides the control loop's."""
+    found = _ACTORS.get(method)
+    return set() if found is None else set(found(said)) - {INCHWORM}

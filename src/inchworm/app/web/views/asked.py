@@ -1,0 +1,146 @@
+"""What the address of the Traces page asks for: facets, words, a period, a place in the list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from urllib.parse import quote, urlencode
+
+from inchworm.app.names import moment
+from inchworm.domain.errors import UsageError
+from inchworm.domain.ids import ConfigurationId, RolloutId
+from inchworm.domain.trace import Arm
+from inchworm.store.traces import TraceFilter
+
+PATH = "/traces"
+_OUTCOMES = ("ok", "failed", "errored")
+_SAID = re.compile(r'(?P<name>[a-z]+):(?:"(?P<quoted>[^"]*)"|(?P<plain>\S+))')
+PERIODS = {"1h": "last hour", "24h": "last 24 h", "7d": "last 7 days"}
+"""Periods that are one press away, and what they are called."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One address of the page. Every member is text as it stands there; ``None`` if it does not.
+
+    Attributes:
+        outcome: ``ok``, ``failed`` or ``errored``.
+        arm: ``baseline`` or ``candidate``.
+        rollout: id of a rollout.
+        configuration: id of a configuration.
+        topic: name of a cluster.
+        finish: the provider's word for why it ended.
+        below: ``METRIC=VALUE``: the latest score on the metric is below the value.
+        q: words that inputs, answer or reference contain.
+        since: ``24h``, or a moment in ISO 8601; from then.
+        until: a moment in ISO 8601; before then.
+        after: where the page before ended.
+        peek: the trace that is looked at beside the list.
+    """
+
+    outcome: str | None = None
+    arm: str | None = None
+    rollout: str | None = None
+    configuration: str | None = None
+    topic: str | None = None
+    finish: str | None = None
+    below: str | None = None
+    q: str | None = None
+    since: str | None = None
+    until: str | None = None
+    after: str | None = None
+    peek: str | None = None
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> Asked:
+        """From the query of an address; what it does not know is left out, and so is what is empty."""
+        return cls(**{name: value for name, value in query.items() if name in cls.__slots__ and value})
+
+    @property
+    def filtered(self) -> bool:
+        """Whether it asks for less than everything."""
+        return self.only_filters() != Asked()
+
+    def only_filters(self) -> Asked:
+        """The same traces from the first page on, without one beside the list."""
+        return replace(self, after=None, peek=None)
+
+    def href(self, path: str = PATH) -> str:
+        """The address."""
+        said = {name: value for name, value in asdict(self).items() if value is not None}
+        return f"{path}?{urlencode(said, quote_via=quote)}" if said else path
+
+    def with_facet(self, name: str, value: str | None) -> Asked:
+        """With this value of a facet; without the facet, if it has the value already."""
+        return replace(self.only_filters(), **{name: None if getattr(self, name) == value else value})
+
+    def without(self, name: str) -> Asked:
+        """Without a facet."""
+        return replace(self.only_filters(), **{name: None})
+
+    def spread(self) -> Asked:
+        """With ``name:value`` in the words taken as facets: ``refund outcome:failed topic:"size advice"``."""
+        if self.q is None:
+            return self
+        found = {
+            said["name"]: said["quoted"] if said["plain"] is None else said["plain"]
+            for said in _SAID.finditer(self.q)
+            if said["name"] in _WRITTEN
+        }
+        rest = _SAID.sub(lambda said: "" if said["name"] in _WRITTEN else said.group(), self.q)
+        return replace(self, **found, q=" ".join(rest.split()) or None) if found else self
+
+    def written(self) -> Iterator[tuple[str, str]]:
+        """Its facets by name, as far as they may be written among the words."""
+        for name in _WRITTEN:
+            value = getattr(self, name)
+            if value is not None:
+                yield name, value
+
+
+_WRITTEN = ("outcome", "arm", "rollout", "configuration", "topic", "finish", "below", "since", "until")
+
+
+def filters(asked: Asked, now: float) -> TraceFilter:
+    """What the store is asked.
+
+    Args:
+        asked: the address.
+        now: seconds since the epoch.
+
+    Raises:
+        UsageError: if a value is none that the facet has; it says which there are.
+    """
+    if asked.outcome is not None and asked.outcome not in _OUTCOMES:
+        raise UsageError(f'outcome is ok, failed or errored, not "{asked.outcome}"')
+    if asked.arm is not None and asked.arm not in set(Arm):
+        raise UsageError(f'arm is baseline or candidate, not "{asked.arm}"')
+    return TraceFilter(
+        configuration=None if asked.configuration is None else ConfigurationId(asked.configuration),
+        arm=None if asked.arm is None else Arm(asked.arm),
+        rollout=None if asked.rollout is None else RolloutId(asked.rollout),
+        cluster=asked.topic,
+        outcome=asked.outcome,
+        finish_reason=asked.finish,
+        metric_below=None if asked.below is None else below(asked.below),
+        text=asked.q,
+        since=None if asked.since is None else moment(asked.since, now),
+        until=None if asked.until is None else moment(asked.until, now),
+    )
+
+
+def below(text: str) -> tuple[str, float]:
+    """``METRIC=VALUE`` taken apart.
+
+    Raises:
+        UsageError: if it is not that.
+    """
+    metric, _, value = text.rpartition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if not metric or not 0 <= number <= 1:
+        raise UsageError(f'below is METRIC=VALUE with a value in [0, 1], e.g. answered=0.5, not "{text}"')
+    return metric, number

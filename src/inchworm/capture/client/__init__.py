@@ -1,0 +1,37 @@
+"""The client library, inside of other people's programs (``docs/client.md``). Standard library and xxhash."""
+
+from __future__ import annotations
+
+from inchworm.capture.client.client import Client
+from inchworm.capture.client.core import Counts
+from inchworm.capture.client.defaults import (
+    aresolve,
+    async_http_client,
+    configure,
+    counts,
+    feedback,
+    flush,
+    http_client,
+    resolve,
+    trace,
+    traced,
+)
+from inchworm.capture.client.resolved import Resolved
+from inchworm.capture.client.tracing import Tracing
+
+__all__ = [
+    "Client",
+    "Counts",
+    "Resolved",
+    "Tracing",
+    "aresolve",
+    "async_http_client",
+    "configure",
+    "counts",
+    "feedback",
+    "flush",
+    "http_client",
+    "resolve",
+    "trace",
+    "traced",
+]

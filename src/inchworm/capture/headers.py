@@ -1,0 +1,18 @@
+"""The headers that are Inchworm's own, as requests and answers of the gateway have them, in lower case."""
+
+OURS = "inchworm-"
+"""How all of them begin; none goes to a provider."""
+APP = "inchworm-app"
+"""Whose call it is: ``NAME`` or ``NAME/ENVIRONMENT``."""
+CALL = "inchworm-call"
+"""Which of an app's calls."""
+UNIT = "inchworm-unit"
+"""The session or user."""
+TOKEN = "inchworm-token"  # noqa: S105  # a header's name
+"""A kept assignment, signed."""
+TRACE = "inchworm-trace"
+"""The interaction's id."""
+CONFIGURATION = "inchworm-configuration"
+"""What answered; in a request: what the caller followed already."""
+AT = "inchworm-at"
+"""When a replayed call happened, seconds since the epoch."""
