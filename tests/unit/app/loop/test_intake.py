@@ -106,12 +106,13 @@ def test_content_that_was_seen_before_is_sanitized_again_for_another_interaction
 
 
 def test_a_unit_that_is_an_address_has_one_pseudonym_in_exposures_and_interactions(world, flying):
-    expose(world.house, [(UnitId(EMAIL), NOW), (UnitId("s-plain"), NOW)])
+    # the arm follows from the pseudonym, and that from a key of this run
+    first, second = expose(world.house, [(UnitId(EMAIL), NOW), (UnitId("s-plain"), NOW)])
     rollout = flying.id
     world.take(
         [
-            world.trace(1, "a", unit_id=UnitId(EMAIL), assignment=assigned(rollout)),
-            world.trace(2, "b", unit_id=UnitId("s-plain"), assignment=assigned(rollout)),
+            world.trace(1, "a", unit_id=UnitId(EMAIL), assignment=first.assignment),
+            world.trace(2, "b", unit_id=UnitId("s-plain"), assignment=second.assignment),
         ]
     )
     pseudonym = world.house.pseudonym(UnitId(EMAIL))
