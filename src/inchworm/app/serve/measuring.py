@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from inchworm.app.house import House
 from inchworm.app.serve.background import Health
 from inchworm.benchmark.replay import Progress
+from inchworm.domain.errors import InchwormError
+from inchworm.domain.mistakes import MISTAKES, where
 from inchworm.domain.work import WorkState
 
 _LOG = logging.getLogger(__name__)
@@ -69,11 +72,14 @@ class Measuring:
                 self._health.say(_PART, None)
             except _StoppedError:
                 return
-            except Exception as error:  # noqa: BLE001  # said, and tried again: it must not just stop
+            except (InchwormError, OSError, MemoryError, *MISTAKES) as error:
                 wait_s = _AFTER_FAILURE_S
-                self._health.say(_PART, f"A benchmark could not be made: {error}.")
-                _LOG.exception("a benchmark could not be made, and is tried again in %g s", wait_s)
-                self._house.control.release_work(owner=OWNER)
+                # Only what Inchworm says on purpose is repeated: other texts may hold what somebody said.
+                what = error.message if isinstance(error, InchwormError) else where(error)
+                self._health.say(_PART, f"A benchmark could not be made: {what}.")
+                _LOG.error("a benchmark could not be made, and is tried again in %g s: %s", wait_s, what)
+                with suppress(InchwormError):  # a lease ends by itself, too
+                    self._house.control.release_work(owner=OWNER)
             self._wake.wait(wait_s)
 
     def _asked_for(self) -> bool:

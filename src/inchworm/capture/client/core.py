@@ -83,19 +83,7 @@ class Counts:
 
 
 class Core:
-    """Resolving and shipping; see :class:`inchworm.Client`. Starts its threads at first use.
-
-    Args:
-        url: the gateway; by default the environment variable ``INCHWORM_URL``, else ``http://127.0.0.1:4141``.
-        app: ``NAME`` or ``NAME/ENVIRONMENT`` for calls that name none; by default ``INCHWORM_APP``.
-        cache: a file that keeps what is served for the next start of the program.
-        wait_s: how long the first ``resolve`` waits for the first table, once.
-        exit_s: how long the program's end waits for what is not shipped yet.
-        bounds: how much waits in memory.
-
-    Raises:
-        UsageError: if the address is none.
-    """
+    """Resolves and ships; arguments as of :class:`inchworm.Client`. Its threads start at first use."""
 
     def __init__(
         self,

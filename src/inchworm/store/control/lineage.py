@@ -133,18 +133,7 @@ class LineageStore(Concern):
             if connection.execute(begun).rowcount == 0:
                 return False
             connection.execute(served)
-            append_ledger(connection, entry)
-            append_audit(
-                connection,
-                AuditEntry(
-                    app=entry.app,
-                    at=entry.at,
-                    actor=entry.actor,
-                    action="lineage.start",
-                    subject=lineage.stable,
-                    because=entry.what,
-                ),
-            )
+            _tell(connection, entry, "lineage.start", lineage)
         return True
 
     def end_lineage(self, lineage: Lineage, entry: LedgerEntry) -> bool:
@@ -165,18 +154,7 @@ class LineageStore(Concern):
             if connection.execute(ended).rowcount == 0:
                 return False
             connection.execute(delete(serving).where(serving.c.app == key))
-            append_ledger(connection, entry)
-            append_audit(
-                connection,
-                AuditEntry(
-                    app=entry.app,
-                    at=entry.at,
-                    actor=entry.actor,
-                    action="lineage.end",
-                    subject=lineage.stable,
-                    because=entry.what,
-                ),
-            )
+            _tell(connection, entry, "lineage.end", lineage)
         return True
 
     def serving(self, app: AppRef) -> ServingTable | None:
@@ -321,4 +299,20 @@ def append_audit(connection: Connection, entry: AuditEntry) -> None:
             subject=entry.subject,
             because=entry.because,
         )
+    )
+
+
+def _tell(connection: Connection, entry: LedgerEntry, action: str, lineage: Lineage) -> None:
+    """A lineage begins or ends: ledger and audit trail say the same."""
+    append_ledger(connection, entry)
+    append_audit(
+        connection,
+        AuditEntry(
+            app=entry.app,
+            at=entry.at,
+            actor=entry.actor,
+            action=action,
+            subject=lineage.stable,
+            because=entry.what,
+        ),
     )
