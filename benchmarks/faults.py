@@ -32,8 +32,9 @@ from aiohttp import web
 from inchworm import Client
 from inchworm.app.config.load import load
 from inchworm.app.house import House
-from inchworm.app.loop.changing import apply, make_plan
+from inchworm.app.loop.changing import apply
 from inchworm.app.loop.draining import Draining
+from inchworm.app.loop.planning import make_plan
 from inchworm.capture.keyfile import master_key
 from inchworm.domain.ids import PlanId, RolloutId, UnitId
 from inchworm.domain.keys import Purpose, derive

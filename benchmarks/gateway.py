@@ -29,7 +29,7 @@ from inchworm.capture.keyfile import master_key
 from inchworm.domain.configuration import AppRef, Configuration
 from inchworm.domain.ids import RolloutId
 from inchworm.domain.keys import Purpose, derive
-from inchworm.domain.published import Published, PublishedApp, version
+from inchworm.domain.published import WITNESS, Published, PublishedApp, version, witness
 from inchworm.domain.serving import Candidate, ServingTable
 
 APP = AppRef(app="shop", environment="production")
@@ -214,8 +214,8 @@ async def check_recorded(port: int, calls: int) -> None:
         line.rsplit(" ", 1) for line in (await caller.reader.read()).decode().splitlines() if " " in line
     )
     caller.close()
-    kept = int(told["inchworm_gateway_spool_records"])
-    if kept < calls + calls // CALLS_PER_SESSION or int(told["inchworm_gateway_spool_failed"]):
+    kept = int(told["inchworm_gateway_spool_records_total"])
+    if kept < calls + calls // CALLS_PER_SESSION or int(told["inchworm_gateway_spool_failed_total"]):
         raise SystemExit(f"{calls} calls left only {kept} records")
 
 
@@ -246,16 +246,20 @@ def published(base_url: str) -> tuple[PublishedApp, ...]:
     return (PublishedApp(app=APP, table=table, configurations={one.id: one for one in (stable, candidate)}),)
 
 
-async def control(document: bytes) -> tuple[asyncio.Server, int]:
+async def control(document: bytes, key: bytes) -> tuple[asyncio.Server, int]:
     """A server that publishes one document."""
+    name = version(document)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 asked = await reader.readuntil(b"\r\n\r\n")
-                if version(document).encode() in asked.partition(b"\r\n")[0]:
+                line = asked.partition(b"\r\n")[0].decode()
+                if name in line:
                     await reader.read()  # there will be no news
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(document) + document)
+                said = witness(key, line.partition("nonce=")[2][:32], name)
+                head = f"HTTP/1.1 200 OK\r\n{WITNESS}: {said}\r\ncontent-length: {len(document)}\r\n\r\n"
+                writer.write(head.encode() + document)
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     return server, server.sockets[0].getsockname()[1]
@@ -324,15 +328,14 @@ async def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     data = folder / "data"
     data.mkdir()
     master = master_key(data)
+    key = derive(master, Purpose.PUBLISHED)
     answers, proxy, streams, gateway = (free_port() for _ in range(4))
-    server, asked = await control(
-        Published(apps=published(f"http://127.0.0.1:{answers}/v1")).sign(derive(master, Purpose.PUBLISHED))
-    )
+    server, asked = await control(Published(apps=published(f"http://127.0.0.1:{answers}/v1")).sign(key), key)
     other = folder / "streams"
     other.mkdir()
     (other / "secret.key").write_bytes(master)
     streaming, asked_too = await control(
-        Published(apps=published(f"http://127.0.0.1:{streams}/v1")).sign(derive(master, Purpose.PUBLISHED))
+        Published(apps=published(f"http://127.0.0.1:{streams}/v1")).sign(key), key
     )
     streamed = free_port()
     figures: dict[str, list[float]] = {}

@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
@@ -35,13 +37,13 @@ from inchworm.domain.configuration import AppRef
 from inchworm.domain.ids import ConfigurationId, PlanId, RolloutId, UnitId
 from inchworm.domain.layers import Layer
 from inchworm.domain.metric import Clock, Metric, Role
-from inchworm.domain.rollout import Policy, Rollout, RolloutState
-from inchworm.domain.serving import Candidate, Resolved, ServingTable, resolve
+from inchworm.domain.rollout import Policy, Rollout, RolloutState, WatchedCluster
+from inchworm.domain.serving import Candidate, Resolved, Resolver, ServingTable
 from inchworm.domain.trace import Trace
 from inchworm.rollout.monitor import consume, empty
 from inchworm.rollout.ports import UnitBatch
 
-UNITS, METRICS = 10_000, 6
+UNITS, METRICS, CLUSTERS = 10_000, 6, 20
 APP = AppRef(app="shop", environment="production")
 
 
@@ -112,7 +114,10 @@ def drain(lines: int) -> dict[str, float]:
 
 
 def monitor(repeats: int) -> dict[str, float]:
-    """Everything the monitor keeps of 10,000 new units on six metrics."""
+    """Everything the monitor keeps of 10,000 new units on six metrics: evidence, intervals, coverage.
+
+    With outcomes of 0 and 1, with fractions, and with twenty clusters that are watched on their own.
+    """
     metrics = tuple(
         Metric(
             name=f"m{number}",
@@ -157,8 +162,26 @@ def monitor(repeats: int) -> dict[str, float]:
         values={metric.name: (rng.random(UNITS) < 0.95).astype(np.float64) for metric in metrics},
         present={metric.name: np.ones(UNITS, dtype=np.bool_) for metric in metrics},
     )
-    taken = [_cpu_ms(lambda: consume(rollout, empty(rollout), batch)) for _ in range(max(repeats, 3))]
-    return {"monitor, CPU ms per 10,000 units × 6 metrics": statistics.median(taken)}
+    fractions = {metric.name: rng.beta(19.0, 1.0, UNITS) for metric in metrics}
+    names = np.array([f"c{number}" for number in range(CLUSTERS)], dtype=object)
+    watched = replace(
+        rollout,
+        clusters=tuple(WatchedCluster(id=name, name=name, share=1 / CLUSTERS) for name in names.tolist()),
+    )
+    clustered = replace(batch, cluster=names[rng.integers(0, CLUSTERS, UNITS)])
+    cases = (
+        ("", rollout, batch),
+        (", fractions", rollout, replace(batch, values=fractions)),
+        (f", {CLUSTERS} clusters", watched, clustered),
+    )
+    found: dict[str, float] = {}
+    for what, one, units in cases:
+        before = empty(one)
+        taken = [_cpu_ms(partial(consume, one, before, units)) for _ in range(max(repeats, 7))]
+        found[f"monitor, CPU ms per 10,000 units × 6 metrics{what}"] = statistics.median(taken)
+        state = consume(one, before, units).to_json()
+        found[f"monitor, kB of state{what}"] = len(json.dumps(state)) / 1e3
+    return found
 
 
 def assignment() -> dict[str, float]:
@@ -177,7 +200,8 @@ def assignment() -> dict[str, float]:
         ),
     )
     units = [UnitId(f"session-{number}") for number in range(100_000)]
-    taken = _cpu_ms(lambda: [resolve(table, unit) for unit in units])
+    resolver = Resolver(table)
+    taken = _cpu_ms(lambda: [resolver(unit) for unit in units])
     return {"resolve, CPU µs": 1e3 * taken / len(units)}
 
 

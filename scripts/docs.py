@@ -9,6 +9,7 @@ import argparse
 import importlib
 import json
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -71,11 +72,15 @@ def _cell(text: str) -> str:
 # -- inchworm.yaml ------------------------------------------------------------------------------------------
 
 
+_CALLS = re.compile(r"layers\.[a-z]+\.calls")
+
+
 def config_keys(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
     """Every key of a JSON Schema as ``(dotted path, its schema, required)``.
 
     ``[]`` stands for the items of a list, ``NAME`` for a key that the user chooses. A schema that contains
-    itself is followed once.
+    itself is followed once. The values of single calls have the keys of the layer that they stand in, and are
+    not told once more.
     """
     yield from _keys(schema, "", schema.get("$defs", {}), ())
 
@@ -95,7 +100,8 @@ def _keys(
     for key, child in node.get("properties", {}).items():
         here = f"{path}.{key}" if path else key
         yield here, child, key in required
-        yield from _keys(child, here, defs, seen)
+        if not _CALLS.fullmatch(here):
+            yield from _keys(child, here, defs, seen)
     if isinstance(items := node.get("items"), Mapping):
         yield from _keys(items, f"{path}[]", defs, seen)
     if isinstance(extra := node.get("additionalProperties"), Mapping):

@@ -17,7 +17,7 @@ def test_from_a_file_of_interactions_to_a_rollback(inchworm, tmp_path):
     # what init wrote can be used as it is; then the user points it at what answers
     assert "300   stored" in inchworm("import", traffic.name)
     extra = "  soak: 0s\n  gate: false\n"
-    stages = "[{weight: 50%, min_units: 50, min_bake: 0s, max_bake: 7d}]"
+    stages = "[{weight: 50%, min_units: 50, min_bake: 0s, max_bake: 90d}]"
     small_shop.open_shop(tmp_path, stages=stages, extra=extra)
     assert "topics in 300 interactions" in inchworm("label")
     assert "main@1" in inchworm("evalset", "build")

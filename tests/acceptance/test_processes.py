@@ -9,6 +9,9 @@ from tests.unit.app.cli import small_shop
 
 pytestmark = pytest.mark.slow
 
+# Of a shop with 200 interactions nothing is decided in time.
+ANYHOW = ("--undecided-because", "a test")
+
 
 @pytest.fixture
 def shop(inchworm, tmp_path):
@@ -25,7 +28,7 @@ def test_of_two_applies_at_once_one_starts_and_the_other_is_queued(shop, tmp_pat
         (tmp_path / "inchworm.yaml").write_text(small_shop.yaml(**moved))
         plans.append(json.loads(shop("plan", "--json"))["plan"]["id"])
 
-    processes = [shop.start("apply", plan) for plan in plans]
+    processes = [shop.start("apply", plan, *ANYHOW) for plan in plans]
     ended = [process.communicate() for process in processes]
 
     assert [process.returncode for process in processes] == [0, 0], ended
@@ -40,7 +43,7 @@ def test_of_two_applies_at_once_one_starts_and_the_other_is_queued(shop, tmp_pat
 def test_the_same_plan_is_applied_once_by_two_processes(shop, tmp_path):
     (tmp_path / "inchworm.yaml").write_text(small_shop.yaml(documents=2))
     plan = json.loads(shop("plan", "--json"))["plan"]["id"]
-    processes = [shop.start("apply", plan) for _ in range(2)]
+    processes = [shop.start("apply", plan, *ANYHOW) for _ in range(2)]
     ended = [process.communicate() for process in processes]
     assert sorted(process.returncode for process in processes) == [0, 2], ended
     assert len(json.loads(shop("rollout", "ls", "--json"))["rollouts"]) == 1
@@ -61,7 +64,7 @@ def test_a_reader_that_goes_away_is_no_error(shop):
 
 def test_ctrl_c_leaves_the_rollout_as_it_is(shop, tmp_path):
     (tmp_path / "inchworm.yaml").write_text(small_shop.yaml(documents=2, extra="  gate: false\n"))
-    shop("apply", json.loads(shop("plan", "--json"))["plan"]["id"])
+    shop("apply", json.loads(shop("plan", "--json"))["plan"]["id"], *ANYHOW)
     process = shop.start("rollout", "watch", "--interval", "60")
     assert process.stdout is not None
     while "exposing" not in process.stdout.readline():  # until the first round is told

@@ -15,6 +15,7 @@ from typing import Self
 
 from inchworm.app.clock import Clock, SystemClock
 from inchworm.app.config.load import AppSpec
+from inchworm.app.outbox import Outbox
 from inchworm.app.remote.client import Client
 from inchworm.app.remote.server import elsewhere, here
 from inchworm.app.remote.stores import RemoteControl, RemoteTraces
@@ -111,6 +112,7 @@ class House(AbstractContextManager["House"]):
         if self._control is None:
             far = None if self.owner else elsewhere(os.environ)
             opened = ControlStore.open(self.spec.data / CONTROL) if far is None else RemoteControl(far)
+            opened.outbox = Outbox(lambda: self.spec.notify)
             self._control = self._open.enter_context(opened)
         return self._control
 

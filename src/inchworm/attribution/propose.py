@@ -59,12 +59,13 @@ def from_failures(
         if not trace.has_content:
             continue
         case = Case(
-            id=Case.identify(trace.inputs, trace.reference),
+            id=Case.identify(trace.inputs, trace.reference, trace.call),
             inputs=trace.inputs,
             reference=trace.reference,
             origin=f"trace:{trace.id}",
             cluster=clusters.get(trace.id, ""),
             group=trace.unit_id,
+            call=trace.call,
         )
         cases.setdefault(case.id, case)
     ordered = tuple(cases[key] for key in sorted(cases))

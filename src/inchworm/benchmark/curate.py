@@ -109,6 +109,7 @@ def draw(
                     cluster=found.cluster,
                     group=found.first.unit_id,
                     weight=weight,
+                    call=found.first.call,
                 )
             )
     per_cluster: Counter[str] = Counter()
@@ -217,7 +218,7 @@ def _collect(traces: Iterable[Trace], clusters: Mapping[TraceId, str]) -> tuple[
         count.used += 1
         count.units.add(trace.unit_id)
         count.since, count.until = min(count.since, trace.at), max(count.until, trace.at)
-        case_id = Case.identify(trace.inputs, trace.reference)
+        case_id = Case.identify(trace.inputs, trace.reference, trace.call)
         found = seen.setdefault(case_id, _Seen(first=trace))
         if (trace.at, trace.id) < (found.first.at, found.first.id):
             found.first = trace

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from inchworm.benchmark.ports import TrialCache, TrialKey
 from inchworm.domain.benchmark import Trial
+from inchworm.domain.calls import call_names, for_call
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.errors import ProviderError, TemplateError, UsageError
 from inchworm.domain.evalset import Case
@@ -27,6 +28,7 @@ from inchworm.evaluators.score import computed, score
 from inchworm.providers.pricing import Price, price_of, priced
 from inchworm.providers.upstream import Completion, Late, Refused, Reply, Upstream, outcome
 
+_Key = tuple[ConfigurationId, str | None]
 _TRIES = 2
 """An errored trial is tried once more before it counts."""
 
@@ -117,7 +119,8 @@ async def replay(
         cases: what is asked; no case twice.
         configurations: who is asked; no configuration twice.
         repetitions: samples per case and configuration, at least 1.
-        upstream: who answers for a configuration; called once for each, and closed at the end.
+        upstream: who answers for a configuration; called once for each (and for each call with values of its
+            own), and closed at the end.
         metrics: what the answers are scored by.
         cache: where trials are kept, in batches of ``batch``.
         prices: US dollars per million tokens by model name, for layers that say no price themselves.
@@ -133,14 +136,20 @@ async def replay(
     if repetitions < 1 or concurrency < 1 or batch < 1:
         msg = f"repetitions, concurrency and batch are at least 1, not {repetitions}, {concurrency}, {batch}"
         raise UsageError(msg)
-    price = {configuration.id: price_of(configuration, prices) for configuration in configurations}
+    effective = {
+        (configuration.id, call): for_call(configuration, call)
+        for configuration in configurations
+        for call in {case.call for case in cases}
+    }
+    price = {key: price_of(values, prices) for key, values in effective.items()}
     if max_usd is not None:
-        _demand_prices(configurations, price)
+        _demand_prices(effective, price)
     known = cache.trials([case.id for case in cases], [configuration.id for configuration in configurations])
     run = _Run(
         configurations=configurations,
         metrics=metrics,
         cache=cache,
+        effective=effective,
         price=price,
         batch=batch,
         max_usd=max_usd,
@@ -160,7 +169,7 @@ async def replay(
             run.queue.append((case, repetition, tuple(missing)))
     run.tell()
     if run.queue:
-        await _ask(run, {c.id: upstream(c) for c in configurations}, concurrency)
+        await _ask(run, _upstreams(configurations, effective, upstream), concurrency)
     keys = [(case.id, c.id, r) for case in cases for r in range(repetitions) for c in configurations]
     return Replay(
         trials=tuple(run.trials[key] for key in keys if key in run.trials),
@@ -169,7 +178,26 @@ async def replay(
     )
 
 
-async def _ask(run: _Run, upstreams: Mapping[ConfigurationId, Upstream], concurrency: int) -> None:
+def _upstreams(
+    configurations: Sequence[Configuration],
+    effective: Mapping[_Key, Configuration],
+    upstream: Callable[[Configuration], Upstream],
+) -> dict[_Key, Upstream]:
+    """Who answers: one per configuration, and one more per call with values of its own."""
+    found: dict[_Key, Upstream] = {}
+    for configuration in configurations:
+        own = set(call_names(configuration))
+        common: Upstream | None = None
+        for key in (key for key in effective if key[0] == configuration.id):
+            if key[1] in own:
+                found[key] = upstream(effective[key])
+            else:
+                common = upstream(effective[key]) if common is None else common
+                found[key] = common
+    return found
+
+
+async def _ask(run: _Run, upstreams: Mapping[_Key, Upstream], concurrency: int) -> None:
     workers: list[asyncio.Task[None]] = []
     try:
         if run.max_usd is not None:
@@ -193,7 +221,8 @@ class _Run:
     configurations: Sequence[Configuration]
     metrics: Sequence[Metric]
     cache: TrialCache
-    price: Mapping[ConfigurationId, Price | None]
+    effective: Mapping[_Key, Configuration]
+    price: Mapping[_Key, Price | None]
     batch: int
     max_usd: float | None
     report: Callable[[Progress], None] | None
@@ -210,7 +239,7 @@ class _Run:
 
     def take(self, case: Case, cached: Trial) -> None:
         """A trial from the cache, scored anew; scores that code does not give stay as they are."""
-        trial = replace(cached, usage=priced(cached.usage, self.price[cached.configuration_id]))
+        trial = replace(cached, usage=priced(cached.usage, self.price[cached.configuration_id, case.call]))
         trial = self._scored(case, trial)
         self.trials[trial.case_id, trial.configuration_id, trial.repetition] = trial
         self.cached += 1
@@ -234,18 +263,19 @@ class _Run:
         if kept:
             self.cache.put_trials(kept)
 
-    async def work(self, upstreams: Mapping[ConfigurationId, Upstream]) -> None:
+    async def work(self, upstreams: Mapping[_Key, Upstream]) -> None:
         while await self.one(upstreams):
             pass
 
-    async def one(self, upstreams: Mapping[ConfigurationId, Upstream]) -> bool:
+    async def one(self, upstreams: Mapping[_Key, Upstream]) -> bool:
         """Make all trials of the next case and repetition; false if there is none, or no money for it."""
         if self.stopped is not None or not self.queue or not self._affordable(len(self.queue[0][2])):
             return False
         case, repetition, missing = self.queue.popleft()
         self.in_flight += len(missing)
         for configuration in missing:
-            trial = await self._trial(case, configuration, repetition, upstreams[configuration.id])
+            upstream = upstreams[configuration.id, case.call]
+            trial = await self._trial(case, configuration, repetition, upstream)
             self.in_flight -= 1
             self._add(trial)
         return True
@@ -279,7 +309,7 @@ class _Run:
         became: Outcome
         reply: Reply | None = None
         try:
-            request = render(configuration, case.inputs)
+            request = render(self.effective[configuration.id, case.call], case.inputs)
         except TemplateError as error:
             became = Failed(reason=error.message)
         else:
@@ -295,7 +325,7 @@ class _Run:
         trial = Trial(
             case_id=case.id, configuration_id=configuration.id, repetition=repetition, outcome=became
         )
-        return self._scored(case, _filled(trial, reply, self.price[configuration.id]))
+        return self._scored(case, _filled(trial, reply, self.price[configuration.id, case.call]))
 
     def _scored(self, case: Case, trial: Trial) -> Trial:
         results = score(
@@ -329,12 +359,10 @@ def _filled(trial: Trial, reply: Reply | None, price: Price | None) -> Trial:
             return replace(trial, usage=Usage())
 
 
-def _demand_prices(
-    configurations: Sequence[Configuration], price: Mapping[ConfigurationId, Price | None]
-) -> None:
-    for configuration in configurations:
-        if price[configuration.id] is None:
-            name = configuration.layer(Layer.MODEL).get("name", short(configuration.id))
+def _demand_prices(effective: Mapping[_Key, Configuration], price: Mapping[_Key, Price | None]) -> None:
+    for key, values in effective.items():
+        if price[key] is None:
+            name = values.layer(Layer.MODEL).get("name", short(key[0]))
             msg = f"a budget is set, but nobody said what {name} costs"
             hint = "add price: {input: .., output: ..} (USD per million tokens) to layers.infrastructure"
             raise UsageError(msg, hint=hint)

@@ -14,10 +14,10 @@ from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InputError
 from inchworm.domain.ids import ConfigurationId, RolloutId, TraceId, UnitId
 from inchworm.domain.outcome import Errored, Failed, Ok, Outcome
-from inchworm.domain.trace import Arm, Assignment, Trace
+from inchworm.domain.trace import CALL, Arm, Assignment, Trace
 
-CALL, UNAPPLIED = "inchworm.call", "inchworm.unapplied"
-"""Attributes: the call's name, and the layers that could not be applied to it."""
+UNAPPLIED = "inchworm.unapplied"
+"""Attribute: the layers that could not be applied to a call."""
 TTFT = "gen_ai.response.time_to_first_chunk"
 """Seconds until the first chunk of a stream; OpenTelemetry's name."""
 STATUS = "http.response.status_code"

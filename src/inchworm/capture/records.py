@@ -56,7 +56,9 @@ class Called(msgspec.Struct, frozen=True, tag="called/1", tag_field="k", kw_only
         response: the body of the answer, as far as it came; for a stream, the events.
         streamed: whether the answer is a stream of server-sent events.
         status: the HTTP status of the provider's answer; ``None`` if there was none.
-        trouble: what went wrong beside it: ``deadline``, ``connect``, ``cut`` or ``caller_left``.
+        trouble: what went wrong beside it: ``deadline``, ``connect``, ``cut`` or ``caller_left``; of a
+            mirrored call that was not sent also ``unapplied``, for it would not have been the candidate's,
+            and ``uncompared``, for stable's answer says nothing of stable.
         trouble_said: the same in a sentence.
         ttft_ms: milliseconds until the first content of a stream.
         latency_ms: milliseconds until the last byte, or until it was given up.
@@ -86,6 +88,42 @@ class Called(msgspec.Struct, frozen=True, tag="called/1", tag_field="k", kw_only
     latency_ms: float | None = None
     unapplied: tuple[str, ...] = ()
     attributes: dict[str, Any] = {}
+
+
+class Mirrored(msgspec.Struct, frozen=True, tag="mirrored/1", tag_field="k", kw_only=True):
+    """A call is answered by the candidate too, for nobody to see; durable before the candidate is asked.
+
+    Attributes:
+        app: ``NAME/ENVIRONMENT``.
+        unit: the unit's id, as the caller or the chain gave it.
+        rollout: the rollout whose candidate is asked.
+        stage: its 0-based stage.
+        trace: id of the call that stable answers.
+        shadow: id of the call that the candidate answers.
+        probability: the share of the units whose calls are mirrored, in (0, 1].
+        at: when the call came, seconds since the epoch.
+    """
+
+    app: str
+    unit: str
+    rollout: str
+    stage: int
+    trace: str
+    shadow: str
+    probability: float
+    at: float
+
+
+class Shadowed(Called, frozen=True, tag="shadowed/1", tag_field="k", kw_only=True):
+    """What the candidate answered to a mirrored call.
+
+    A tag of its own, because a reader that does not know it must not take it for traffic.
+
+    Attributes:
+        shadow_of: id of the call that stable answered.
+    """
+
+    shadow_of: str
 
 
 class Traced(msgspec.Struct, frozen=True, tag="traced/1", tag_field="k", kw_only=True):
@@ -122,7 +160,7 @@ class Rated(msgspec.Struct, frozen=True, tag="rated/1", tag_field="k", kw_only=T
     at: float
 
 
-Record = Exposed | Called | Traced | Rated
+Record = Exposed | Called | Traced | Rated | Mirrored | Shadowed
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Record)

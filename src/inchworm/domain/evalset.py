@@ -17,13 +17,14 @@ class Case:
     ``cluster`` always means likeness of content; ``group`` always means dependence.
 
     Attributes:
-        id: derived from inputs and reference.
+        id: derived from inputs and reference, and from the call if there is one.
         inputs: values of the prompt's variables.
         reference: a right answer (a string, or a list of strings any of which is right), if there is one.
         origin: where it came from: ``trace:ID``, ``benchmark:ID``, ``file:NAME``.
         cluster: name of the cluster it belongs to.
         group: conversation or user; cases of one group are dependent.
         weight: how many production interactions it stands for, relative to the other cases.
+        call: name of the call that it is a case of; ``None`` for one without a name.
     """
 
     id: CaseId
@@ -33,11 +34,14 @@ class Case:
     cluster: str
     group: str
     weight: float = 1.0
+    call: str | None = None
 
     @staticmethod
-    def identify(inputs: dict[str, Any], reference: Any) -> CaseId:
-        """The id of a case with these inputs and this reference."""
-        return CaseId("case-" + digest({"inputs": inputs, "reference": reference})[:12])
+    def identify(inputs: dict[str, Any], reference: Any, call: str | None = None) -> CaseId:
+        """The id of a case with these inputs and this reference, of this call."""
+        content = {"inputs": inputs, "reference": reference}
+        # A case without a call keeps the id that it had before there were any.
+        return CaseId("case-" + digest(content if call is None else {**content, "call": call})[:12])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,9 @@ from inchworm.domain.rollout import UnitKind
 from inchworm.domain.serving import ServingTable
 
 FORMAT = "published/1"
+WITNESS = "inchworm-witness"
+"""The header in which the server says that its answer is to this very question."""
+_WITNESS = "witness/1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,15 @@ class Published:
 def version(document: bytes) -> str:
     """A short name of a signed document, the same for the same content under the same key; used as ETag."""
     return hashlib.sha256(document).hexdigest()[:16]
+
+
+def witness(key: bytes, nonce: str, name: str) -> str:
+    """That the version ``name`` is what is to be served, said to whoever asked with ``nonce``.
+
+    A document is as genuine years later as on its day, so whoever stands between server and gateway could
+    send an old one again. This cannot be sent again: it answers one question (docs/decisions/0013).
+    """
+    return hmac.digest(key, f"{_WITNESS}\n{nonce}\n{name}".encode(), hashlib.sha256).hex()
 
 
 def _mac(key: bytes, text: str) -> str:

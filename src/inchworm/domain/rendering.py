@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Any
 
+from inchworm.domain.calls import for_call
 from inchworm.domain.canonical import digest
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.errors import TemplateError
@@ -140,13 +141,21 @@ def _last_turns(conversation: list[Any], turns: int) -> list[Any]:
     return system + rest[keep_from:]
 
 
-def render(configuration: Configuration, inputs: Mapping[str, Any]) -> ModelRequest:
+def render(
+    configuration: Configuration, inputs: Mapping[str, Any], *, call: str | None = None
+) -> ModelRequest:
     """The request that ``configuration`` makes of one case's inputs.
+
+    Args:
+        configuration: whose layers; where they are keyed by call, those of ``call``.
+        inputs: values of the variables.
+        call: the name of the call, if it has one.
 
     Raises:
         TemplateError: if a template names a variable that the inputs do not have, or if there is
             neither a ``user`` template nor a recorded conversation to send.
     """
+    configuration = for_call(configuration, call)
     prompt = configuration.layer(Layer.PROMPT)
     infrastructure = configuration.layer(Layer.INFRASTRUCTURE)
     seen = visible(configuration, inputs)

@@ -10,6 +10,9 @@ from inchworm.domain.configuration import AppRef
 from inchworm.domain.ids import ConfigurationId, RolloutId, TraceId, UnitId
 from inchworm.domain.outcome import Outcome, Score
 
+CALL = "inchworm.call"
+"""The attribute of a trace that holds the name of its call."""
+
 
 class Arm(StrEnum):
     """Which side of a comparison answered."""
@@ -25,11 +28,13 @@ class Exposure:
     Attributes:
         rollout_id: the rollout that assigned it.
         order: place in the order of assignment, from 0, without gaps; nothing the arm does affects it.
-        unit_id: each unit once per rollout.
+        unit_id: each unit once per rollout and draw.
         stage: 0-based stage in force at assignment.
         arm: the arm it got and keeps.
         probability: the probability of the candidate arm that was in force (π), in [0, 1].
         at: when, seconds since the epoch.
+        draw: which draw of the unit it is, for a unit is exposed once in each: 0, or the stage where units
+            are drawn anew at every stage (unit ``user``).
     """
 
     rollout_id: RolloutId
@@ -39,6 +44,7 @@ class Exposure:
     arm: Arm
     probability: float
     at: float
+    draw: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +96,7 @@ class Trace:
         reference: a right answer, if the data brought one.
         scores: scores that the data brought.
         attributes: everything else that the source said, JSON.
+        shadow_of: the trace whose input it answered beside another configuration, for nobody to see.
     """
 
     id: TraceId
@@ -107,6 +114,13 @@ class Trace:
     reference: Any = None
     scores: tuple[Score, ...] = ()
     attributes: dict[str, Any] = field(default_factory=dict)
+    shadow_of: TraceId | None = None
+
+    @property
+    def call(self) -> str | None:
+        """The name of its call, where the app makes several and its callers name them."""
+        named = self.attributes.get(CALL)
+        return named if isinstance(named, str) and named else None
 
     @property
     def has_content(self) -> bool:

@@ -144,6 +144,8 @@ def _apply_parameters(out: dict[str, Any], chosen: Compiled) -> bool:
     if "max_tokens" in chosen.released:
         out.pop("max_completion_tokens", None)
     out.update(chosen.parameters)
+    if "max_completion_tokens" in chosen.parameters:
+        out.pop("max_tokens", None)  # providers take one of the two
     if chosen.max_tokens is not None:
         out[next((name for name in _TOKEN_LIMITS if name in out), "max_tokens")] = chosen.max_tokens
     if chosen.tool_choice is not None:

@@ -10,7 +10,7 @@ import msgspec
 
 from inchworm.domain.errors import ConfigError, InputError
 from inchworm.gateway.applying import apply
-from inchworm.gateway.call import Call, Failed, Trouble
+from inchworm.gateway.call import Failed, Question, Trouble
 from inchworm.gateway.faults import Fault, cut_off, misconfigured, too_late, unreachable, unusable
 from inchworm.gateway.forwarding import is_azure, key_of, sent_headers, sent_path
 from inchworm.gateway.identity import PROCESSING, stated_ms
@@ -47,14 +47,23 @@ class Asker:
     metrics: Metrics
     _targets: dict[str, Target] = field(default_factory=dict)
 
-    async def ask(self, call: Call) -> Answer | Failed | Fault:
+    async def ask(self, call: Question) -> Answer | Failed | Fault:
         """The answer's head; or why there is none; or why the request cannot be forwarded at all."""
+        fault = self.prepare(call)
+        return await self.send(call) if fault is None else fault
+
+    def prepare(self, call: Question) -> Fault | None:
+        """Put the configuration into the request; why it cannot be forwarded at all, if it cannot."""
         try:
             self._apply(call)
         except InputError as error:
             return unusable(error.message)
+        return None
+
+    async def send(self, call: Question) -> Answer | Failed:
+        """Send what :meth:`prepare` made: the answer's head, or why there is none."""
         applied, infrastructure = call.applied, call.decision.infrastructure
-        assert applied is not None  # noqa: S101  # just made
+        assert applied is not None  # noqa: S101  # prepared
         try:
             target = self._target(call)
         except ConfigError as error:
@@ -81,7 +90,7 @@ class Asker:
                 call.replayed_ms = stated_ms(value)
         return answer
 
-    def failed(self, call: Call, error: UpstreamError) -> Failed:
+    def failed(self, call: Question, error: UpstreamError) -> Failed:
         """What went wrong while its provider was asked."""
         provider = self._target(call).origin.authority
         match error:
@@ -92,14 +101,14 @@ class Asker:
             case _:
                 return Failed(Trouble.CUT, cut_off(provider, str(error)))
 
-    def _target(self, call: Call) -> Target:
+    def _target(self, call: Question) -> Target:
         url = str(call.decision.infrastructure.get("base_url") or self.settings.upstream)
         target = self._targets.get(url)
         if target is None:
             target = self._targets[url] = Target.of(url)
         return target
 
-    def _apply(self, call: Call) -> None:
+    def _apply(self, call: Question) -> None:
         decision = call.decision
         call.applied = applied = apply(
             call.body, decision.compiled, path=call.path, followed=decision.followed

@@ -29,6 +29,8 @@ class Trouble(StrEnum):
     CONNECT = "connect"
     CUT = "cut"
     CALLER_LEFT = "caller_left"
+    UNAPPLIED = "unapplied"
+    UNCOMPARED = "uncompared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,24 @@ class Failed:
     fault: Fault
 
 
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """A place that is kept for the candidate's answer to a call.
+
+    Attributes:
+        id: the id under which that answer is recorded.
+        durable: done when the disk knows that the candidate is asked.
+        size: bytes that are held for it.
+    """
+
+    id: TraceId
+    durable: asyncio.Future[None]
+    size: int
+
+
 @dataclass(slots=True, kw_only=True)
-class Call:
-    """What is known so far. Times are of ``time.perf_counter``, seconds.
+class Question:
+    """What a provider is asked, and what is known of its answer. Times are of ``time.perf_counter``, seconds.
 
     Attributes:
         id: the trace's id.
@@ -59,10 +76,6 @@ class Call:
         body: its JSON object.
         route: who is meant.
         decision: what it gets.
-        serving: what was served when it came.
-        proto: takes the answer.
-        watch: notices that the caller left.
-        exposure: done when its unit's exposure is durable; ``None`` if that is so already.
         applied: what is forwarded; ``None`` before that is known.
         sent: the body as it is forwarded, if it differs from the caller's.
         deadline_s: seconds that the answer may take.
@@ -74,9 +87,6 @@ class Call:
         replayed_ms: how long it took in the recording that is played, milliseconds.
         ttft_s: seconds until the first content of a stream.
         attributes: what else is known, for the record.
-        recorded: whether its record was handed over.
-        transport: takes the rest of an answer that has begun to go out in pieces.
-        said_status: the status that the caller got; 499 as long as it got none.
     """
 
     id: TraceId
@@ -89,10 +99,6 @@ class Call:
     body: dict[str, Any]
     route: Route
     decision: Decision
-    serving: Serving
-    proto: Exchange
-    watch: Watch
-    exposure: asyncio.Future[None] | None = None
     applied: Applied | None = None
     sent: bytes | None = None
     deadline_s: float = 0.0
@@ -104,9 +110,6 @@ class Call:
     replayed_ms: float | None = None
     ttft_s: float | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
-    recorded: bool = False
-    transport: Pieces | None = None
-    said_status: int = 499
 
     @property
     def app(self) -> str:
@@ -174,3 +177,30 @@ class Call:
             unapplied=() if applied is None else applied.unapplied,
             attributes=self.attributes,
         )
+
+
+@dataclass(slots=True, kw_only=True)
+class Call(Question):
+    """A question that a caller waits for the answer of.
+
+    Attributes:
+        serving: what was served when it came.
+        proto: takes the answer.
+        watch: notices that the caller left.
+        exposure: done when its unit's exposure is durable; ``None`` if that is so already.
+        mirror: the same question to the candidate, if it is asked too.
+        recorded: whether its record was handed over.
+        trouble: why there is no whole answer, if there is none.
+        transport: takes the rest of an answer that has begun to go out in pieces.
+        said_status: the status that the caller got; 499 as long as it got none.
+    """
+
+    serving: Serving
+    proto: Exchange
+    watch: Watch
+    exposure: asyncio.Future[None] | None = None
+    mirror: Mirror | None = None
+    recorded: bool = False
+    trouble: Trouble | None = None
+    transport: Pieces | None = None
+    said_status: int = 499

@@ -18,13 +18,14 @@ from typing import assert_never
 
 import msgspec
 
-from inchworm.domain.errors import InchwormError
+from inchworm.capture.stated import stated
 from inchworm.domain.ids import UnitId
 from inchworm.domain.mistakes import MISTAKES
-from inchworm.domain.rollout import UnitKind
 from inchworm.domain.trace import Assignment
 from inchworm.gateway.asking import Asker
+from inchworm.gateway.attributes import attributes_of_request
 from inchworm.gateway.call import Call, Failed, Trouble
+from inchworm.gateway.exposing import Asked, Exposer
 from inchworm.gateway.faults import (
     Fault,
     FaultError,
@@ -41,6 +42,7 @@ from inchworm.gateway.forwarding import (
 )
 from inchworm.gateway.identity import Ids, Repeats, stated_at, trace_id
 from inchworm.gateway.metrics import Metrics
+from inchworm.gateway.mirroring import Mirrors
 from inchworm.gateway.recording import Recorder, durable
 from inchworm.gateway.resolving import Decision, UnknownAppError, unexposed
 from inchworm.gateway.rsgi import Closed, Exchange, Scope
@@ -71,6 +73,7 @@ class Calls:
         holder: what is served.
         recorder: writes down.
         asker: asks providers.
+        mirrors: asks candidates too, for nobody to see.
         unit_key: ``derive(master, Purpose.UNIT)``.
         clock: what time it is, seconds since the epoch.
         metrics: counts.
@@ -81,6 +84,7 @@ class Calls:
     holder: Holder
     recorder: Recorder
     asker: Asker
+    mirrors: Mirrors
     unit_key: bytes = field(repr=False)
     clock: Callable[[], float]
     metrics: Metrics
@@ -88,6 +92,10 @@ class Calls:
     _ids: Ids = field(default_factory=lambda: Ids(os.urandom))
     _repeats: Repeats = field(default_factory=Repeats)
     _tokens: dict[tuple[UnitId, Assignment], str] = field(default_factory=dict)
+    _exposer: Exposer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._exposer = Exposer(holder=self.holder, recorder=self.recorder, metrics=self.metrics)
 
     async def serve(self, scope: Scope, proto: Exchange, headers: Mapping[str, str], raw: bytes) -> None:
         """Answer one call.
@@ -116,6 +124,7 @@ class Calls:
             call.transport = None  # granian ends the answer when nobody holds this any more
             if call.answer is not None:
                 call.answer.abort()
+            self.mirrors.go(call)
             self.metrics.requests.add(call.app, f"{call.said_status // 100}xx")
             self.metrics.latency.observe(self._now() - call.begun, call.app)
 
@@ -144,13 +153,12 @@ class Calls:
         unit, unit_from = unit_of_request(
             headers, body, kind=app.unit, trace_id=id_, key=self.unit_key, examples=app.examples
         )
-        rollout = app.rollout_id
-        kept = None if rollout is None else self.recorder.kept(rollout, unit)
-        decision = serving.decide(app, unit, unit_from, headers, kept)
-        if decision.fresh and not self.holder.attended():
-            decision = unexposed(app, decision)
-            self.metrics.unattended.add(str(app.app))
         at = (stated_at(headers) if self.settings.replay else None) or self.clock()
+        attributes = attributes_of_request(app.asked, headers, body)
+        asked = Asked(
+            unit=unit, unit_from=unit_from, headers=headers, attributes=attributes, at=at, call=route.call
+        )
+        decision, exposure = self._exposer.begin(serving, app, asked)
         call = Call(
             id=id_,
             at=at,
@@ -162,22 +170,13 @@ class Calls:
             body=body,
             route=route,
             decision=decision,
+            attributes=stated(headers),
             serving=serving,
             proto=proto,
             watch=Watch(proto),
+            exposure=exposure,
         )
-        assignment = decision.assignment
-        if assignment is not None:
-            if not decision.fresh:
-                call.exposure = self.recorder.awaited(assignment, decision.unit)
-                if assignment is not kept:
-                    self.recorder.remember(decision.unit, assignment)
-            else:
-                try:
-                    once = app.unit is UnitKind.REQUEST
-                    call.exposure = self.recorder.expose(app.app, decision.unit, assignment, at, once=once)
-                except InchwormError:
-                    call.decision = unexposed(app, decision)
+        call.mirror = self.mirrors.begin(call)
         return call
 
     # -- the provider
@@ -304,6 +303,7 @@ class Calls:
     async def _record(self, call: Call, failed: Failed | None, *, refused: Fault | None = None) -> None:
         call.recorded = True
         if failed is not None:
+            call.trouble = failed.trouble
             self.metrics.troubles.add(call.app, failed.trouble.value)
         await self.recorder.record(call.record(self._now(), failed, refused=refused))
 

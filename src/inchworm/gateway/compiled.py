@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from inchworm.domain.calls import call_names, for_call
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.errors import TemplateError
 from inchworm.domain.layers import LAYERS, Layer
@@ -74,6 +75,7 @@ class Compiled:
         sources: the prompt layers by which callers' messages are read: stable's, then its own.
         reads_messages: whether the caller's messages matter at all.
         left_to_app: layers of which only the calling program can follow what differs from stable.
+        calls: the same for the calls that have values of their own, by their names.
     """
 
     configuration: Configuration
@@ -93,10 +95,29 @@ class Compiled:
     sources: tuple[PromptPlan, ...]
     reads_messages: bool
     left_to_app: tuple[Layer, ...]
+    calls: Mapping[str, Compiled] = field(default_factory=dict)
+
+    def of(self, call: str | None) -> Compiled:
+        """What a call of this name gets; the common values if the name is not known."""
+        return self.calls.get(call, self) if call is not None and self.calls else self
 
 
 def compiled(configuration: Configuration, stable: Configuration) -> Compiled:
-    """Make ``configuration`` ready, beside what is ``stable`` (which may be the same)."""
+    """Make ``configuration`` ready, beside what is ``stable`` (which may be the same), call by call."""
+    names = {*call_names(configuration), *call_names(stable)}
+    common = _compiled(for_call(configuration, None), for_call(stable, None))
+    if not names:
+        return common
+    calls = {
+        name: replace(
+            _compiled(for_call(configuration, name), for_call(stable, name)), configuration=configuration
+        )
+        for name in sorted(names)
+    }
+    return replace(common, configuration=configuration, calls=calls)
+
+
+def _compiled(configuration: Configuration, stable: Configuration) -> Compiled:
     mine = {layer: configuration.layer(layer) for layer in LAYERS}
     theirs = {layer: stable.layer(layer) for layer in LAYERS}
     name, parameters = mine[Layer.MODEL].get("name"), mine[Layer.PARAMETERS]

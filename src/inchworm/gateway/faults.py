@@ -59,7 +59,7 @@ def not_found(path: str) -> Fault:
         status=404,
         code="not_found",
         message=f"The gateway does not serve {path[:200]!r}. "
-        f"It serves {SERVED}, and /-/health, /-/ready, /-/metrics.",
+        f"It serves {SERVED}, POST /ofrep/v1/evaluate/flags, and /-/health, /-/ready, /-/metrics.",
     )
 
 

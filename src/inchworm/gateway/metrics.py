@@ -97,6 +97,17 @@ class Metrics:
             "Calls of new units that got stable because the server was not heard from.",
             ("app",),
         )
+        self.mirrored = Counter(
+            "inchworm_gateway_mirrored_calls_total",
+            "Calls that the candidate was asked too, for nobody to see: answered, or what went wrong.",
+            ("app", "result"),
+        )
+        self.unmirrored = Counter(
+            "inchworm_gateway_unmirrored_calls_total",
+            "Calls that were to be mirrored and were not: busy, budget, left_to_app, spool, "
+            "unattended, unmoved.",
+            ("app", "why"),
+        )
         self.unapplied = Counter(
             "inchworm_gateway_unapplied_layers_total", "Layers that could not be applied.", ("app", "layer")
         )
@@ -114,11 +125,15 @@ class Metrics:
         self.fetches = Counter(
             "inchworm_gateway_serving_fetches_total", "Questions for news of what to serve.", ("result",)
         )
-        self._gauges: list[tuple[str, str, Callable[[], float | None]]] = []
+        self._read: list[tuple[str, str, str, Callable[[], float | None]]] = []
 
     def gauge(self, name: str, text: str, read: Callable[[], float | None]) -> None:
         """Have a number read whenever somebody asks; ``None`` leaves it out."""
-        self._gauges.append((name, text, read))
+        self._read.append((name, text, "gauge", read))
+
+    def counter(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Have a number that only grows, and is counted elsewhere, read whenever somebody asks."""
+        self._read.append((name, text, "counter", read))
 
     def text(self) -> str:
         """All of them, as Prometheus reads them."""
@@ -126,10 +141,10 @@ class Metrics:
         for one in vars(self).values():
             if isinstance(one, Counter | Histogram):
                 lines += one.lines()
-        for name, text, read in self._gauges:
+        for name, text, kind, read in self._read:
             value = read()
             if value is not None:
-                lines += [*_header(name, text, "gauge"), f"{name} {value:.17g}"]
+                lines += [*_header(name, text, kind), f"{name} {value:.17g}"]
         return "\n".join(lines) + "\n"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from inchworm.capture.records import Assigned, Called, Exposed, encode
+from inchworm.capture.records import Assigned, Called, Exposed, Mirrored, encode
 from inchworm.capture.spool import Spool
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InchwormError, StoreError
@@ -84,10 +84,11 @@ class Recorder:
             self.failed("exposure", error)
             raise
         name = (assignment.rollout_id, unit)
-        self._pending[name] = _Pending(assignment, durable)
+        pending = self._pending[name] = _Pending(assignment, durable)
 
         def settled(future: asyncio.Future[None]) -> None:
-            del self._pending[name]
+            if self._pending.get(name) is pending:  # and not one of the next stage, drawn meanwhile
+                del self._pending[name]
             if not future.cancelled() and future.exception() is None:
                 if not once:
                     self._sessions.keep(unit, assignment)
@@ -95,6 +96,21 @@ class Recorder:
 
         durable.add_done_callback(settled)
         return durable
+
+    def mirror(self, record: Mirrored) -> asyncio.Future[None]:
+        """Write down that the candidate is asked too.
+
+        Returns:
+            Done when it is durable; fails if it could not be written.
+
+        Raises:
+            InchwormError: if the spool takes nothing now; the candidate is not to be asked then.
+        """
+        try:
+            return self._spool.add(encode(record))
+        except InchwormError as error:
+            self.failed("mirrored", error)
+            raise
 
     async def record(self, called: Called) -> bool:
         """Make a call's record durable; whether it is."""

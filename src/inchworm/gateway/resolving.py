@@ -9,12 +9,13 @@ from typing import Any
 from inchworm.capture.fields import UnitFrom
 from inchworm.capture.headers import APP, CALL, CONFIGURATION, TOKEN
 from inchworm.domain.assignment import Token
+from inchworm.domain.calls import CALLS, merged
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InputError, NotFoundError
 from inchworm.domain.ids import ConfigurationId, RolloutId, UnitId
 from inchworm.domain.published import Published, PublishedApp
 from inchworm.domain.rollout import UnitKind
-from inchworm.domain.serving import ServingTable, resolve
+from inchworm.domain.serving import NO_ATTRIBUTES, Candidate, Resolver, ServingTable
 from inchworm.domain.trace import Assignment
 from inchworm.gateway.applying import SYMBOLIC
 from inchworm.gateway.compiled import Compiled, compiled
@@ -39,6 +40,8 @@ class ServedApp:
         table: what is served; ``None`` while the app is only observed.
         configurations: stable and candidate, ready, by id.
         examples: user messages that configurations put before a conversation.
+        resolver: answers for units; ``None`` while the app is only observed.
+        asked: names of the attributes that the candidate's audience is chosen by.
     """
 
     app: AppRef
@@ -47,6 +50,18 @@ class ServedApp:
     table: ServingTable | None
     configurations: Mapping[ConfigurationId, Compiled]
     examples: frozenset[str]
+    resolver: Resolver | None = None
+    asked: frozenset[str] = frozenset()
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """What is being exposed, if anything is."""
+        return None if self.table is None else self.table.candidate
+
+    @property
+    def exposes(self) -> bool:
+        """Whether anybody gets the candidate; if its answers are for nobody to see, everybody gets stable."""
+        return self.candidate is not None and not self.candidate.shadow
 
     @property
     def rollout_id(self) -> RolloutId | None:
@@ -78,8 +93,10 @@ class Decision:
         assignment: what is recorded of the rollout; ``None`` outside of one.
         fresh: whether it was drawn just now: the exposure must be durable before any byte of the answer.
         infrastructure: where the request goes (``base_url``, ``timeout_s``).
+        call: the name of the call, whose own values are in ``compiled``.
         followed: whether the caller says that it followed this very configuration itself.
         token_refused: whether a token came that this installation did not sign; it was ignored.
+        shadow: the candidate, if it answers this request too, for nobody to see.
     """
 
     unit: UnitId
@@ -88,8 +105,10 @@ class Decision:
     assignment: Assignment | None
     fresh: bool
     infrastructure: Mapping[str, Any]
+    call: str | None = None
     followed: bool = False
     token_refused: bool = False
+    shadow: Compiled | None = None
 
     @property
     def configuration_id(self) -> ConfigurationId | None:
@@ -116,6 +135,14 @@ class Serving:
         for one in self.apps:
             if one.app.app not in self._by_name or one.app.environment == _MEANT:
                 self._by_name[one.app.app] = one
+
+    def names(self) -> frozenset[str]:
+        """How the apps may be called: ``NAME/ENVIRONMENT`` each, and ``NAME``."""
+        return frozenset((*self._by_ref, *self._by_name))
+
+    def candidates(self) -> dict[RolloutId, Candidate]:
+        """What is being exposed, by the rollouts in flight."""
+        return {one.candidate.rollout_id: one.candidate for one in self.apps if one.candidate is not None}
 
     def rollout_ids(self) -> frozenset[RolloutId]:
         """The rollouts in flight, whose kept assignments still count."""
@@ -169,10 +196,14 @@ class Serving:
         unit_from: UnitFrom,
         headers: Mapping[str, str],
         kept: Assignment | None = None,
+        *,
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
+        call: str | None = None,
     ) -> Decision:
         """Which configuration the unit gets.
 
-        A token counts before ``kept``, both only for the rollout in flight. A token for another unit than the
+        A token counts before ``kept``, both only for the rollout in flight, and for its present stage where
+        units are drawn anew at each. A token for another unit than the
         request names is none; if the request names none, the token says who it is. A token that this
         installation did not sign is ignored.
 
@@ -182,16 +213,20 @@ class Serving:
             unit_from: where it comes from.
             headers: by lower-case names.
             kept: what :class:`inchworm.gateway.sessions.Sessions` remembers of the unit.
+            attributes: from :func:`inchworm.gateway.attributes.attributes_of_request`.
+            call: the name of the call, which may have values of its own.
         """
-        table = app.table
-        if table is None:
+        table, resolver = app.table, app.resolver
+        if table is None or resolver is None:
             return Decision(
                 unit=unit,
                 unit_from=unit_from,
                 compiled=None,
                 assignment=None,
                 fresh=False,
-                infrastructure=app.infrastructure,
+                infrastructure=merged(app.infrastructure, call)
+                if CALLS in app.infrastructure
+                else app.infrastructure,
             )
         refused = False
         if table.candidate is not None and (text := headers.get(TOKEN)):
@@ -201,10 +236,10 @@ class Serving:
             elif token.assignment.rollout_id == table.candidate.rollout_id:
                 if unit_from.derived and app.unit is not UnitKind.REQUEST:
                     unit, unit_from = UnitId(token.unit_id), UnitFrom.STATED
-                if token.unit_id == unit:
+                if token.unit_id == unit and table.candidate.holds(token.assignment):
                     kept = token.assignment
-        resolved = resolve(table, unit, kept)
-        ready = app.configurations[resolved.configuration_id]
+        resolved = resolver(unit, kept, attributes)
+        ready = app.configurations[resolved.configuration_id].of(call)
         return Decision(
             unit=unit,
             unit_from=unit_from,
@@ -212,8 +247,12 @@ class Serving:
             assignment=resolved.assignment,
             fresh=resolved.assignment is not None and resolved.assignment is not kept,
             infrastructure=ready.infrastructure,
+            call=call,
             followed=headers.get(CONFIGURATION) == resolved.configuration_id,
             token_refused=refused,
+            shadow=app.configurations[table.candidate.configuration_id].of(call)
+            if resolved.mirrored and table.candidate is not None
+            else None,
         )
 
     def token(self, unit: UnitId, assignment: Assignment) -> str:
@@ -240,7 +279,7 @@ def unexposed(app: ServedApp, decision: Decision) -> Decision:
     """The same request on stable, without an assignment: for when its exposure cannot be made durable."""
     if app.table is None:
         return decision
-    ready = app.configurations[app.table.stable]
+    ready = app.configurations[app.table.stable].of(decision.call)
     return replace(
         decision,
         compiled=ready,
@@ -269,7 +308,12 @@ def _served(one: PublishedApp) -> ServedApp:
         examples=frozenset(
             example["content"]
             for plan in ready.values()
-            for example in plan.prompt.examples
+            for each in (plan, *plan.calls.values())
+            for example in each.prompt.examples
             if example["role"] == "user"
         ),
+        resolver=None if table is None else Resolver(table),
+        asked=frozenset()
+        if table is None or table.candidate is None
+        else frozenset(one.attribute for one in table.candidate.audience),
     )

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from inchworm.capture.headers import UNATTENDED
 from inchworm.capture.records import Exposed, encode
 from inchworm.capture.spool import Spool
 from inchworm.domain.errors import InchwormError, InputError
@@ -38,6 +39,7 @@ from inchworm.gateway.faults import (
 from inchworm.gateway.hosts import Hosts
 from inchworm.gateway.logs import Log
 from inchworm.gateway.metrics import CONTENT_TYPE, Metrics
+from inchworm.gateway.ofrep import ALL, Flags
 from inchworm.gateway.recording import Recorder
 from inchworm.gateway.rsgi import Closed, Exchange, Scope
 from inchworm.gateway.serving import Holder
@@ -48,6 +50,7 @@ _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.-]+\+)?json(?:\s*;.*)?", re.IGN
 _LINES_TYPE = re.compile(r"application/(?:x-ndjson|jsonl|x-jsonlines|json)(?:\s*;.*)?", re.IGNORECASE)
 _JSON = ("content-type", "application/json")
 _LONGEST_WAIT_S = 60.0
+_UNATTENDED_S = 1.0
 _LINGER = 4  # times the limit
 
 
@@ -58,6 +61,7 @@ class Routes:
     Attributes:
         settings: limits, and who this is.
         calls: serves the model routes.
+        flags: evaluates feature flags.
         holder: what is served.
         recorder: remembers exposures.
         spool: takes what clients report.
@@ -70,6 +74,7 @@ class Routes:
 
     settings: Settings
     calls: Calls
+    flags: Flags
     holder: Holder
     recorder: Recorder
     spool: Spool
@@ -106,6 +111,10 @@ class Routes:
             _typed(headers, _JSON_TYPE, "application/json")
             raw = await self._body(proto, headers)
             await self.calls.serve(scope, proto, headers, raw)
+            return
+        if path == ALL or path.startswith(f"{ALL}/"):
+            _only(method, "POST")
+            await self._flags(scope, proto)
             return
         match path:
             case "/inchworm/v1/serving":
@@ -157,14 +166,28 @@ class Routes:
     async def _serving(self, scope: Scope, proto: Exchange) -> None:
         query = parse_qs(scope.query_string)
         held = query.get("holds", [None])[0] or (scope.headers.get("if-none-match") or "").strip('"') or None
-        document = await self.holder.newer_than(held, timeout_s=_seconds(query.get("wait", ["0"])[0]))
+        # Whoever waits is told when nobody watches any more, and soon after somebody does again.
+        longest = self.holder.attended_for() or _UNATTENDED_S
+        wait = min(_seconds(query.get("wait", ["0"])[0]), longest)
+        document = await self.holder.newer_than(held, timeout_s=wait)
         name = self.holder.version
+        said = [("etag", f'"{name}"')]
+        if not self.holder.attended():
+            said.append((UNATTENDED, "1"))
         if document is not None and name is not None:
-            proto.response_bytes(200, [_JSON, ("etag", f'"{name}"')], document)
+            proto.response_bytes(200, [_JSON, *said], document)
         elif name is not None:
-            proto.response_empty(304, [("etag", f'"{name}"')])
+            proto.response_empty(304, said)
         else:
             raise FaultError(knows_nothing())
+
+    async def _flags(self, scope: Scope, proto: Exchange) -> None:
+        headers = dict(scope.headers.items())
+        _typed(headers, _JSON_TYPE, "application/json")
+        raw = await self._body(proto, headers)
+        key = scope.path.removeprefix(ALL).removeprefix("/")
+        said = await (self.flags.one(key, headers, raw) if key else self.flags.all(headers, raw))
+        proto.response_bytes(said.status, [*said.headers], said.body)
 
     async def _records(self, scope: Scope, proto: Exchange) -> None:
         headers = dict(scope.headers.items())
@@ -194,20 +217,16 @@ class Routes:
         serving = self.holder.serving
         said = record.assigned
         rollout_id, unit = RolloutId(said.rollout), UnitId(record.unit)
-        if (
-            serving is not None
-            and rollout_id in serving.rollout_ids()
-            and self.recorder.kept(rollout_id, unit) is None  # its first exposure counts
-        ):
-            self.recorder.remember(
-                unit,
-                Assignment(
-                    rollout_id=rollout_id,
-                    stage=said.stage,
-                    arm=Arm(said.arm),
-                    probability=said.probability,
-                ),
-            )
+        candidate = None if serving is None else serving.candidates().get(rollout_id)
+        if candidate is None:
+            return
+        assignment = Assignment(
+            rollout_id=rollout_id, stage=said.stage, arm=Arm(said.arm), probability=said.probability
+        )
+        before = self.recorder.kept(rollout_id, unit)
+        # Its first exposure counts; where units are drawn anew at each stage, its first one in this stage.
+        if before is None or (candidate.holds(assignment) and not candidate.holds(before)):
+            self.recorder.remember(unit, assignment)
 
     def _ready(self) -> dict[str, Any]:
         serving = self.holder.serving

@@ -21,9 +21,13 @@ from inchworm.domain.hosts import configured
 from inchworm.domain.keys import Purpose, derive
 from inchworm.gateway.asking import Asker
 from inchworm.gateway.calls import Calls
+from inchworm.gateway.exposing import Exposer
 from inchworm.gateway.hosts import Hosts
+from inchworm.gateway.identity import Ids
 from inchworm.gateway.logs import Log
 from inchworm.gateway.metrics import Metrics
+from inchworm.gateway.mirroring import Mirrors
+from inchworm.gateway.ofrep import Flags
 from inchworm.gateway.recording import Recorder
 from inchworm.gateway.resolving import Serving
 from inchworm.gateway.routes import Routes
@@ -72,11 +76,23 @@ async def _serve(settings: Settings, log: Log) -> None:
     client = Client()
     recorder = Recorder(spool, sessions, clock=time.time, metrics=metrics, log=log)
     bearer = derive(master, Purpose.GATEWAY).hex()
+    asker = Asker(settings=settings, client=client, environment=os.environ, metrics=metrics)
+    mirrors = Mirrors(
+        settings=settings,
+        asker=asker,
+        recorder=recorder,
+        attended=holder.attended,
+        fresh=Ids(os.urandom),
+        clock=time.time,
+        metrics=metrics,
+        log=log,
+    )
     calls = Calls(
         settings=settings,
         holder=holder,
         recorder=recorder,
-        asker=Asker(settings=settings, client=client, environment=os.environ, metrics=metrics),
+        asker=asker,
+        mirrors=mirrors,
         unit_key=unit_key,
         clock=time.time,
         metrics=metrics,
@@ -84,6 +100,12 @@ async def _serve(settings: Settings, log: Log) -> None:
     routes = Routes(
         settings=settings,
         calls=calls,
+        flags=Flags(
+            holder=holder,
+            exposer=Exposer(holder=holder, recorder=recorder, metrics=metrics),
+            unit_key=unit_key,
+            clock=time.time,
+        ),
         holder=holder,
         recorder=recorder,
         spool=spool,
@@ -114,6 +136,7 @@ async def _serve(settings: Settings, log: Log) -> None:
         await _listen(routes, calls, settings, log, asking)
     finally:
         asking.cancel()
+        await mirrors.close()
         client.close()
         sessions.close()
         await spool.close()
@@ -187,11 +210,18 @@ def _gauges(metrics: Metrics, holder: Holder, spool: Spool, sessions: Sessions, 
     gauges: tuple[tuple[str, str, Callable[[], float | None]], ...] = (
         ("inchworm_gateway_serving_age_seconds", "Since the server confirmed what is served.", age),
         ("inchworm_gateway_in_flight", "Calls that are being answered.", lambda: len(calls.watches)),
+        ("inchworm_gateway_mirrors_in_flight", "Mirrored calls in flight.", lambda: calls.mirrors.in_flight),
         ("inchworm_gateway_kept_units", "Units whose arm is remembered.", lambda: sessions.stats().units),
         ("inchworm_gateway_spool_pending", "Records that wait for the disk.", lambda: spool.stats().pending),
         ("inchworm_gateway_spool_bytes", "Bytes in the spool.", lambda: spool.stats().segments_bytes),
-        ("inchworm_gateway_spool_records", "Records made durable.", lambda: spool.stats().records),
-        ("inchworm_gateway_spool_failed", "Records that could not be written.", lambda: spool.stats().failed),
     )
     for name, text, read in gauges:
         metrics.gauge(name, text, read)
+    metrics.counter(
+        "inchworm_gateway_spool_records_total", "Records made durable.", lambda: spool.stats().records
+    )
+    metrics.counter(
+        "inchworm_gateway_spool_failed_total",
+        "Records that could not be written.",
+        lambda: spool.stats().failed,
+    )

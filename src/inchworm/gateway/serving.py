@@ -7,8 +7,10 @@ could verify (DESIGN.md, section 8).
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
 import random
+import secrets
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,7 +19,7 @@ from urllib.parse import quote
 
 from inchworm.domain.errors import InchwormError, InputError
 from inchworm.domain.mistakes import MISTAKES
-from inchworm.domain.published import Published, version
+from inchworm.domain.published import WITNESS, Published, version, witness
 from inchworm.gateway.logs import Log
 from inchworm.gateway.metrics import Metrics
 from inchworm.gateway.resolving import Serving
@@ -29,6 +31,10 @@ FILE = "published.json"
 _DOCUMENT_LIMIT = 64 << 20
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 1.0
 _SLACK_S = 5.0
+_UNVOUCHED = (
+    "sent an answer without its witness for this question: it is of an older version than this gateway, "
+    "has another key, or somebody stands between who sends old answers again"
+)
 
 
 class Holder:
@@ -88,13 +94,23 @@ class Holder:
         self._released = True
         self._wake()
 
+    def vouched(self, nonce: str, name: str, said: str | None) -> bool:
+        """Whether the server itself said, to this very question, that a version is what is to be served."""
+        return said is not None and hmac.compare_digest(said, witness(self._published_key, nonce, name))
+
     def confirm(self) -> None:
         """The server said that what is held is what is to be served."""
         self.confirmed_at = self._clock()
 
     def attended(self) -> bool:
         """Whether the server watches what is served; if not, nobody would stop a harmful candidate."""
-        return self.confirmed_at is not None and self._clock() - self.confirmed_at < self._patience_s
+        return self.attended_for() > 0
+
+    def attended_for(self) -> float:
+        """Seconds for which the server's last word holds; 0 while nobody watches."""
+        if self.confirmed_at is None:
+            return 0.0
+        return max(0.0, self.confirmed_at + self._patience_s - self._clock())
 
     def recall(self) -> bool:
         """Take what is kept on disk, if it is there; whether it is.
@@ -209,15 +225,22 @@ class Fetcher:
         # is there.
         unheard = self._failing is not None or self._holder.confirmed_at is None
         wait = 0 if unheard else self._poll_s
-        path = f"{self._target.path}/api/v1/serving?holds={holds}&wait={wait:g}&{self._who}"
+        nonce = secrets.token_hex(16)
+        asked = f"holds={holds}&wait={wait:g}&nonce={nonce}&{self._who}"
+        path = f"{self._target.path}/api/v1/serving?{asked}"
         head = request_bytes("GET", self._target.origin, path, self._headers, b"")
         deadline = asyncio.get_running_loop().time() + wait + _SLACK_S
         answer = await self._client.send(self._target.origin, head, b"", deadline=deadline)
         document = await _body(answer)
+        said = answer.head.get(WITNESS)
         match answer.head.status:
             case 200:
+                if not self._holder.vouched(nonce, version(document), said):
+                    raise UpstreamError(_UNVOUCHED)
                 await self._take(document)
             case 304:
+                if not self._holder.vouched(nonce, holds, said):
+                    raise UpstreamError(_UNVOUCHED)
                 self._holder.confirm()
                 self._metrics.fetches.add("unchanged")
             case status:

@@ -34,6 +34,8 @@ class Settings:
         grace_s: seconds that requests in flight get when the gateway is stopped.
         spool_limit: bytes that the spool may hold before records are refused.
         poll_s: seconds that the server may keep a question for news open.
+        mirrored_at_once: calls whose mirrored one is not done yet; further ones are not mirrored.
+        mirrored_bytes: bytes of requests that are held for that at most.
     """
 
     data: Path
@@ -49,6 +51,8 @@ class Settings:
     grace_s: float = 10.0
     spool_limit: int = 2 << 30
     poll_s: float = 20.0
+    mirrored_at_once: int = 64
+    mirrored_bytes: int = 64 << 20
 
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
@@ -91,6 +95,7 @@ def settings_from(arguments: Sequence[str]) -> Settings:
     parser.add_argument("--deadline", type=float, default=600.0, help="seconds, where nothing else is said")
     parser.add_argument("--grace", type=float, default=10.0, help="seconds for what is in flight at the end")
     parser.add_argument("--spool-limit", type=int, default=2 << 30, help="bytes that the spool may hold")
+    parser.add_argument("--mirrored-at-once", type=int, default=64, help="calls of a shadow stage in flight")
     got = parser.parse_args(arguments)
     return Settings(
         data=got.data,
@@ -104,4 +109,5 @@ def settings_from(arguments: Sequence[str]) -> Settings:
         deadline_s=got.deadline,
         grace_s=got.grace,
         spool_limit=got.spool_limit,
+        mirrored_at_once=got.mirrored_at_once,
     )

@@ -50,16 +50,16 @@ def unit_of_request(
     """
     if kind is UnitKind.REQUEST:
         return UnitId(trace_id), UnitFrom.TRACE
-    if (stated := _identifier(headers.get(UNIT), key)) is not None:
+    if (stated := identifier(headers.get(UNIT), key)) is not None:
         return stated, UnitFrom.STATED
     ours, metadata = body.get(MEMBER), body.get("metadata")
-    if isinstance(ours, dict) and (stated := _identifier(ours.get("unit"), key)) is not None:
+    if isinstance(ours, dict) and (stated := identifier(ours.get("unit"), key)) is not None:
         return stated, UnitFrom.STATED
     named = metadata if isinstance(metadata, dict) else {}
     for name in _BY_KIND[kind]:
-        if name in named and (found := _identifier(named[name], key)) is not None:
+        if name in named and (found := identifier(named[name], key)) is not None:
             return found, UnitFrom.METADATA
-        if name in body and (found := _identifier(body[name], key)) is not None:
+        if name in body and (found := identifier(body[name], key)) is not None:
             return found, UnitFrom.METADATA
     if said := _first_said(body.get("messages"), examples):
         return UnitId(f"conversation-{_hash(said, key)[:16]}"), UnitFrom.FIRST_USER_MESSAGE
@@ -76,7 +76,8 @@ def text_of(content: Any) -> str | None:
     return texts[0] if len(texts) == 1 and isinstance(texts[0], str) else None
 
 
-def _identifier(value: Any, key: bytes) -> UnitId | None:
+def identifier(value: Any, key: bytes) -> UnitId | None:
+    """A unit's id as it is recorded; ``None`` if the value is none. What is too long stands as its hash."""
     if type(value) is int:
         # Python refuses to write integers of absurd sizes.
         return UnitId(str(value)) if -(10**LONGEST) < value < 10**LONGEST else None

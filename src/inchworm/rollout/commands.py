@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from inchworm.domain.errors import ConflictError, NotFoundError
+from inchworm.domain.errors import ConflictError, NotFoundError, UsageError
 from inchworm.domain.ids import RolloutId
-from inchworm.domain.rollout import Decision, Lineage, Rollout, RolloutState
+from inchworm.domain.rollout import Decision, Lineage, Policy, Rollout, RolloutState
+from inchworm.domain.wording import share
 from inchworm.rollout.decide import answer
 from inchworm.rollout.effects import effects
 from inchworm.rollout.observed import Asked
-from inchworm.rollout.ports import Store, land
+from inchworm.rollout.permits import NONE_ASKED, Permits
+from inchworm.rollout.permitting import never_frozen
+from inchworm.rollout.ports import Calendar, Store, land
 from inchworm.rollout.transitions import Act
 
 
@@ -28,7 +31,17 @@ class Acted:
     undo: str
 
 
-def ask(rollout: Rollout, lineage: Lineage, act: Act, *, actor: str, reason: str, now: float) -> Acted:
+def ask(
+    rollout: Rollout,
+    lineage: Lineage,
+    act: Act,
+    *,
+    actor: str,
+    reason: str,
+    now: float,
+    to: int | None = None,
+    permits: Permits = NONE_ASKED,
+) -> Acted:
     """Take a person's act as a decision. Pure: nothing is written.
 
     Args:
@@ -38,11 +51,21 @@ def ask(rollout: Rollout, lineage: Lineage, act: Act, *, actor: str, reason: str
         actor: who asks.
         reason: why, in their words; may be empty.
         now: seconds since the epoch.
+        to: of a promotion, the stage to come to; one rung up if left out.
+        permits: what besides is in order; a promotion asks for it.
 
     Raises:
         TransitionError: if that is not possible now, naming what is.
     """
-    asked = Asked(act=act, actor=actor, reason=reason, stable=lineage.stable, in_flight=lineage.in_flight)
+    asked = Asked(
+        act=act,
+        actor=actor,
+        reason=reason,
+        stable=lineage.stable,
+        in_flight=lineage.in_flight,
+        to=to,
+        permits=permits,
+    )
     decision = answer(rollout, asked, now)
     return Acted(decision=decision, undo=undo_of(act, rollout, decision))
 
@@ -94,7 +117,7 @@ def undo(rollout: Rollout, lineage: Lineage, *, actor: str, reason: str, now: fl
 
 def undo_of(act: Act, rollout: Rollout, decision: Decision) -> str:
     """How to take ``decision`` back, as a sentence with the command."""
-    again = "inchworm plan proposes the change again."
+    again = f"to try it again: inchworm rollout retry {rollout.id}"
     match act:
         case Act.PAUSE:
             return f"Undo: inchworm rollout resume {rollout.id}"
@@ -112,10 +135,51 @@ def undo_of(act: Act, rollout: Rollout, decision: Decision) -> str:
             assert_never(act)
 
 
-def act(store: Store, rollout_id: RolloutId, event: Act, *, actor: str, reason: str, now: float) -> Acted:
-    """Read the rollout, decide, and commit.
+def stage_of(policy: Policy, name: str) -> int:
+    """The stage that a person means by ``50%``, ``stage 2``, ``soak`` or ``stable``.
 
     Raises:
+        UsageError: if there is no such stage, naming those that there are.
+    """
+    stages = policy.stages
+    wanted = name.strip().lower().replace(" ", "").removeprefix("stage")
+    if wanted in {"soak", "stable"}:
+        return len(stages) + (wanted == "stable")
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(stages):
+        return int(wanted) - 1
+    names = [share(stage.weight).replace(" ", "") for stage in stages]
+    if names.count(wanted) == 1:
+        return names.index(wanted)
+    numbered = ", ".join(f"{place} ({one})" for place, one in enumerate(names, 1))
+    wrong = "more than one" if wanted in names else "no"
+    raise UsageError(f'there is {wrong} stage "{name}": write soak, stable, or one of {numbered}')
+
+
+def act(
+    store: Store,
+    rollout_id: RolloutId,
+    event: Act,
+    *,
+    actor: str,
+    reason: str,
+    now: float,
+    to: str | None = None,
+    frozen: Calendar = never_frozen,
+) -> Acted:
+    """Read the rollout, decide, and commit.
+
+    Args:
+        store: the control store.
+        rollout_id: of which rollout.
+        event: what is asked.
+        actor: who asks.
+        reason: why, in their words; may be empty.
+        now: seconds since the epoch.
+        to: of a promotion, the rung to come to (see :func:`stage_of`).
+        frozen: the freezes of an app.
+
+    Raises:
+        UsageError: if there is no such rung.
         NotFoundError: if there is no such rollout, or its app serves nothing.
         TransitionError: if that is not possible now, naming what is.
         ConflictError: if somebody else moved it at the same moment; nothing was written.
@@ -125,7 +189,14 @@ def act(store: Store, rollout_id: RolloutId, event: Act, *, actor: str, reason: 
     if lineage is None or table is None:
         msg = f"{rollout.app} has no stable configuration"
         raise NotFoundError(msg, hint="inchworm adopt makes the declared one stable")
-    acted = ask(rollout, lineage, event, actor=actor, reason=reason, now=now)
+    permits = NONE_ASKED
+    if event is Act.PROMOTE:
+        asks = rollout.policy.approvals is not None or bool(rollout.joint)
+        clause, until = frozen(rollout.app, now) or (None, None)
+        agreed = tuple(store.approvals([rollout_id])) if asks else ()
+        permits = Permits(frozen=clause, frozen_until=until, approvals=agreed)
+    stage = None if to is None else stage_of(rollout.policy, to)
+    acted = ask(rollout, lineage, event, actor=actor, reason=reason, now=now, to=stage, permits=permits)
     change = effects(acted.decision, rollout, lineage, table)
     landed = land(store, acted.decision, change, lineage)
     if not landed:

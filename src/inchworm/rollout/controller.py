@@ -8,26 +8,38 @@ its next tick. Steps that are overdue fold into one evaluation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from inchworm.domain.configuration import AppRef, Configuration
 from inchworm.domain.errors import NotFoundError
 from inchworm.domain.ids import ConfigurationId
 from inchworm.domain.metric import Metric
-from inchworm.domain.rollout import Decision, DecisionKind, Rollout, RolloutState
+from inchworm.domain.rollout import Decision, DecisionKind, Rollout, RolloutState, WatchedCluster
+from inchworm.domain.shadow import ShadowSpent
 from inchworm.domain.verdict import Verdict
-from inchworm.domain.work import WorkState
+from inchworm.domain.wording import listed
+from inchworm.rollout import permitting
+from inchworm.rollout.consuming import consume_matured
 from inchworm.rollout.decide import plan
-from inchworm.rollout.effects import Started, benchmark_work, effects, served
-from inchworm.rollout.monitor import MonitorState, consume, empty
-from inchworm.rollout.observed import Gated, Stopped, Turn, Watched, recall
-from inchworm.rollout.ports import Benchmarks, Freeze, GateResult, Store, Units, Validate, land
+from inchworm.rollout.effects import Started, early_work, effects, served
+from inchworm.rollout.fleet import Looked, Memo, Standing, survey
+from inchworm.rollout.observed import Asked, Gated, Stopped, Subject, Turn, Watched, recall
+from inchworm.rollout.permits import Permits, over_budget
+from inchworm.rollout.ports import (
+    Benchmarks,
+    Calendar,
+    Freeze,
+    GateResult,
+    Store,
+    Units,
+    Validate,
+    WatchClusters,
+    land,
+)
 from inchworm.rollout.rules import pausing
 from inchworm.rollout.snapshot import point, snapshot
-from inchworm.rollout.transitions import IN_FLIGHT, STOPPED
-
-BATCH: Final = 20_000
-"""Units consumed between two saves of the monitor."""
+from inchworm.rollout.transitions import IN_FLIGHT, STOPPED, Act, mirrored
 
 
 def as_declared(rollout: Rollout, now: float) -> tuple[Metric, ...]:  # noqa: ARG001  # a Freeze that freezes nothing
@@ -35,35 +47,29 @@ def as_declared(rollout: Rollout, now: float) -> tuple[Metric, ...]:  # noqa: AR
     return rollout.metrics
 
 
+def no_clusters(rollout: Rollout, now: float) -> tuple[WatchedCluster, ...]:  # noqa: ARG001  # a WatchClusters
+    """No clusters, where there are no topics."""
+    return ()
+
+
 def no_problems(rollout: Rollout, configuration: Configuration) -> Sequence[str]:  # noqa: ARG001  # a Validate
     """No problem, for configurations that were validated when they were planned."""
     return ()
 
 
-class WorkBenchmarks:
-    """Reads a rollout's benchmark from the work item that the controller asked for.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What one tick works with."""
 
-    The handler of ``benchmark`` items finishes them with ``{"verdict", "benchmark_id", "because"}``.
-    """
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def result(self, rollout: Rollout) -> GateResult | None:
-        """What came of it: ``errored`` if the work failed for good, ``None`` while it is not done."""
-        wanted = benchmark_work(rollout).id
-        for item in self._store.work(rollout.app, {WorkState.DONE, WorkState.FAILED}):
-            if item.id != wanted:
-                continue
-            if item.state is WorkState.FAILED or item.result is None:
-                why = item.error or "the work item ended without a result"
-                return GateResult(verdict=Verdict.ERRORED, benchmark_id=None, because=why)
-            return GateResult(
-                verdict=Verdict(item.result["verdict"]),
-                benchmark_id=item.result.get("benchmark_id"),
-                because=item.result["because"],
-            )
-        return None
+    store: Store
+    units: Units
+    benchmarks: Benchmarks
+    now: float
+    freeze: Freeze
+    validate: Validate
+    watch_clusters: WatchClusters
+    frozen: Calendar
+    memo: Memo | None
 
 
 def tick(
@@ -75,31 +81,68 @@ def tick(
     *,
     freeze: Freeze = as_declared,
     validate: Validate = no_problems,
+    watch_clusters: WatchClusters = no_clusters,
+    frozen: Calendar = permitting.never_frozen,
+    memo: Memo | None = None,
 ) -> list[Decision]:
     """Move every app on by at most one decision of what is in flight, and start what waits.
 
     Args:
         store: the control store.
         units: where units come from.
-        benchmarks: where results of benchmarks come from, e.g. :class:`WorkBenchmarks`.
+        benchmarks: where results of benchmarks come from, e.g. ``gating.WorkBenchmarks``.
         now: seconds since the epoch.
         app: only this one.
         freeze: fixes the thresholds of latency and cost at the start.
         validate: why a re-based candidate could not run.
+        watch_clusters: chooses the clusters that are watched on their own, at the start.
+        frozen: the freezes of an app.
+        memo: what was derived in ticks before; it saves time and changes no decision.
 
     Returns:
         The decisions that were committed.
     """
     made: list[Decision] = []
-    for one in store.apps() if app is None else (app,):
-        advanced = _advance(store, units, benchmarks, one, now)
-        made += [] if advanced is None else [advanced]
-        # A cancelled step makes room for the next one at once.
-        while (begun := _begin(store, one, now, freeze, validate)) is not None:
-            made.append(begun)
-            if begun.kind is not DecisionKind.CANCEL:
-                break
+    this = Round(
+        store=store,
+        units=units,
+        benchmarks=benchmarks,
+        now=now,
+        freeze=freeze,
+        validate=validate,
+        watch_clusters=watch_clusters,
+        frozen=frozen,
+        memo=memo,
+    )
+    for standing in survey(store, units, now, app):
+        if standing.flying is not None or standing.queued:
+            made += _move(this, standing)
     return made
+
+
+def _move(this: Round, standing: Standing) -> list[Decision]:
+    """One app: at most one decision of what is in flight, and the start of what waits."""
+    made: list[Decision] = []
+    present: Standing | None = standing
+    if standing.flying is not None:
+        advanced = _advance(this, standing, standing.flying)
+        if advanced is not None:
+            made.append(advanced)
+            present = _again(this, standing.app)
+    # A cancelled step makes room for the next one at once.
+    while (begun := _begin(this, present)) is not None:
+        made.append(begun)
+        present = _again(this, standing.app)
+        if begun.kind is not DecisionKind.CANCEL:
+            break
+    _ask_early(this, present)
+    return made
+
+
+def _again(this: Round, app: AppRef) -> Standing | None:
+    """The app as it stands after a decision."""
+    found = survey(this.store, this.units, this.now, app)
+    return found[0] if found else None
 
 
 def verify_served(store: Store, app: AppRef) -> tuple[str, ...]:
@@ -123,36 +166,100 @@ def verify_served(store: Store, app: AppRef) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _advance(store: Store, units: Units, benchmarks: Benchmarks, app: AppRef, now: float) -> Decision | None:
+def _advance(this: Round, standing: Standing, rollout: Rollout) -> Decision | None:
     """One decision on what is in flight."""
-    lineage, table = store.lineage(app), store.serving(app)
-    flying = store.rollouts(app, IN_FLIGHT)
-    if lineage is None or table is None or not flying:
-        return None
-    rollout = flying[0]
-    if rollout.state is RolloutState.BENCHMARKING:
-        result = benchmarks.result(rollout)
+    emergency = next((one for one in standing.queued if one.emergency is not None), None)
+    if emergency is not None:
+        return _make_room(this, standing, rollout, emergency)
+    permits = _permits(this, standing, rollout)
+    if rollout.state is RolloutState.BENCHMARKING or rollout.stage < 0:
+        result = this.benchmarks.result(rollout) if rollout.policy.gate else _NO_GATE
         if result is None:
             return None
-        gate = Gated(verdict=result.verdict, benchmark_id=result.benchmark_id, because=result.because)
-        decision = plan(rollout, gate, now)
+        gate = Gated(
+            verdict=result.verdict,
+            benchmark_id=result.benchmark_id,
+            because=result.because,
+            permits=permits,
+        )
+        decision = plan(rollout, gate, this.now)
         if decision is None:
             return None
-        change = effects(decision, rollout, lineage, table, benchmark_id=result.benchmark_id)
-        return decision if land(store, decision, change, lineage) else None
-    state = _consume(store, units, rollout, now)
+        change = effects(
+            decision, rollout, standing.lineage, standing.table, benchmark_id=result.benchmark_id
+        )
+        return decision if land(this.store, decision, change, standing.lineage) else None
+    looked = _look(this, standing, rollout)
+    if looked is None:
+        return None
+    watched = Watched(
+        evidence=looked.evidence,
+        acknowledged=looked.acknowledged,
+        permits=replace(permits, shadow=_spent(this, rollout)),
+    )
+    decision = plan(rollout, watched, this.now)
+    if decision is None:
+        return None
+    change = effects(decision, rollout, standing.lineage, standing.table)
+    return decision if land(this.store, decision, change, standing.lineage) else None
+
+
+_NO_GATE = GateResult(verdict=Verdict.PASS, benchmark_id=None, because="its policy asks for no benchmark")
+
+
+def _make_room(this: Round, standing: Standing, rollout: Rollout, emergency: Rollout) -> Decision | None:
+    """Somebody broke the glass: what is in flight is aborted in their name."""
+    asked = Asked(
+        act=Act.ABORT,
+        actor=emergency.author,
+        reason=f"the glass was broken for {emergency.id}",
+        stable=standing.lineage.stable,
+        in_flight=standing.lineage.in_flight,
+    )
+    decision = plan(rollout, asked, this.now)
+    if decision is None:
+        return None
+    change = effects(decision, rollout, standing.lineage, standing.table)
+    return decision if land(this.store, decision, change, standing.lineage) else None
+
+
+def _permits(this: Round, standing: Standing, rollout: Rollout) -> Permits:
+    found = permitting.gather(
+        rollout, standing.approved(rollout), this.frozen(rollout.app, this.now), this.benchmarks
+    )
+    if over_budget(Subject.of(rollout), found) is None:
+        return found
+    return replace(found, anchor_asked=asked_about_budget(this.store.decisions(rollout.id)))
+
+
+def _spent(this: Round, rollout: Rollout) -> ShadowSpent | None:
+    """What its shadow stage took so far; ``None`` where nothing is mirrored."""
+    return this.units.spent(rollout) if mirrored(rollout.state, rollout.stage, rollout.policy) else None
+
+
+def _look(this: Round, standing: Standing, rollout: Rollout) -> Looked | None:
+    """What the rollout's units say; ``None`` if another process is at it."""
+    if this.memo is not None and not standing.fresh:
+        known = this.memo.get(rollout.id, (rollout.generation, standing.watermark))
+        if known is not None:
+            return known
+    state = consume_matured(this.store, this.units, rollout, this.now, fresh=standing.fresh)
     if state is None:
         return None
     evidence = snapshot(rollout, state)
-    if evidence.consumed:
+    if evidence.seen and (standing.fresh or evidence.harm is not None):
         # Before the decision, so that the last point of a rollback shows why. Lost in a crash, or written
         # twice, it makes no difference to what is decided.
-        store.save_point(point(rollout, evidence, now))
-    watched = Watched(evidence=evidence, acknowledged=acknowledged(store.decisions(rollout.id)))
-    decision = plan(rollout, watched, now)
-    if decision is None:
-        return None
-    return decision if land(store, decision, effects(decision, rollout, lineage, table), lineage) else None
+        this.store.save_point(point(rollout, evidence, this.now))
+    # Only of what asks for a pause it matters whether somebody resumed past it.
+    asks = pausing(Subject.of(rollout), Watched(evidence=evidence))
+    looked = Looked(
+        evidence=evidence,
+        acknowledged=acknowledged(this.store.decisions(rollout.id)) if asks else (),
+    )
+    if this.memo is not None:
+        this.memo.put(rollout.id, (rollout.generation, state.watermark), looked)
+    return looked
 
 
 def acknowledged(decisions: Sequence[Decision]) -> tuple[str, ...]:
@@ -164,62 +271,78 @@ def acknowledged(decisions: Sequence[Decision]) -> tuple[str, ...]:
     for decision in decisions:
         if decision.kind is not DecisionKind.PAUSE:
             continue
-        _, observed, _ = recall(decision.evidence)
+        subject, observed, _ = recall(decision.evidence)
         if isinstance(observed, Watched):
-            names.update(dict.fromkeys(pausing(observed)))
+            names.update(dict.fromkeys(pausing(subject, observed)))
     return tuple(names)
 
 
-def _consume(store: Store, units: Units, rollout: Rollout, now: float) -> MonitorState | None:
-    """The monitor's state with every matured unit in it; ``None`` if another process is at it.
-
-    Past its line harm needs no further units: they are left alone, so that a decision that was lost in a
-    crash is taken anew on the same evidence.
-    """
-    stored = store.monitor(rollout.id)
-    state = empty(rollout) if stored is None else MonitorState.from_json(stored[1])
-    matured_before = now - rollout.policy.maturation_s
-    while not state.harm:
-        batch = units.read(rollout, start=state.consumed, matured_before=matured_before, limit=BATCH)
-        if len(batch) == 0:
-            break
-        later = consume(rollout, state, batch)
-        if not store.save_monitor(
-            rollout.id, expected=state.consumed, watermark=later.consumed, state=later.to_json()
-        ):
-            return None
-        state = later
-    return state
+def asked_about_budget(decisions: Sequence[Decision]) -> bool:
+    """Whether it was held because the loss budget is spent: whoever led it on has seen that."""
+    for decision in decisions:
+        if decision.kind is not DecisionKind.HOLD:
+            continue
+        subject, observed, _ = recall(decision.evidence)
+        if isinstance(observed, Watched | Gated) and over_budget(subject, observed.permits) is not None:
+            return True
+    return False
 
 
-def _begin(store: Store, app: AppRef, now: float, freeze: Freeze, validate: Validate) -> Decision | None:
+def _begin(this: Round, standing: Standing | None) -> Decision | None:
     """Start the next queued step if nothing is in flight, or cancel it."""
-    lineage, table = store.lineage(app), store.serving(app)
-    if lineage is None or table is None or lineage.in_flight is not None:
+    if standing is None or standing.flying is not None or standing.lineage.in_flight is not None:
         return None
-    everything = store.rollouts(app)
-    queued = [rollout for rollout in everything if rollout.state is RolloutState.QUEUED]
-    if not queued or any(rollout.state in IN_FLIGHT for rollout in everything):
+    if not standing.queued:
         return None
-    rollout = queued[0]
-    candidate = store.configuration(lineage.stable).with_layer(rollout.layer, rollout.values)
+    store, rollout, lineage = this.store, standing.queued[0], standing.lineage
+    permits = _permits(this, standing, rollout)
+    if permits.frozen is not None and rollout.emergency is None:
+        return None  # as ``plan`` would say; a freeze may last for days, and a turn takes many reads
+    candidate = rollout.moved(store.configuration(lineage.stable))
     turn = Turn(
         stable=lineage.stable,
         assumed=_assumed(store, rollout),
         candidate=candidate.id,
-        stopped=_stopped(rollout, everything),
-        problems=tuple(validate(rollout, candidate)),
+        stopped=_stopped(rollout, store.rollouts(rollout.app)) if rollout.after else (),
+        problems=tuple(this.validate(rollout, candidate)),
+        permits=permits,
     )
-    decision = plan(rollout, turn, now)
+    decision = plan(rollout, turn, this.now)
     if decision is None:
         return None
     started = None
     if decision.kind is not DecisionKind.CANCEL:
-        metrics = freeze(rollout, now)
-        store.put_configuration(app, candidate, note=f"{rollout.layer} of {rollout.id}", at=now)
-        started = Started(base=lineage.stable, candidate=candidate.id, metrics=metrics)
-    change = effects(decision, rollout, lineage, table, started=started)
+        layers = listed([str(layer) for layer in rollout.layers])
+        store.put_configuration(rollout.app, candidate, note=f"{layers} of {rollout.id}", at=this.now)
+        started = Started(
+            base=lineage.stable,
+            candidate=candidate.id,
+            metrics=this.freeze(rollout, this.now),
+            clusters=this.watch_clusters(rollout, this.now),
+            anchor=permitting.anchor(store, rollout, this.now),
+        )
+    change = effects(decision, rollout, lineage, standing.table, started=started)
     return decision if land(store, decision, change, lineage) else None
+
+
+def _ask_early(this: Round, standing: Standing | None) -> None:
+    """Ask for the benchmark of what waits next, against stable with what is in flight (as Zuul does)."""
+    if standing is None or standing.flying is None or not standing.queued:
+        return
+    flying, waiting = standing.flying, standing.queued[0]
+    if flying.candidate is None or waiting.emergency is not None or not waiting.policy.gate:
+        return
+    if this.memo is not None and this.memo.asked(waiting.id, flying.candidate):
+        return
+    candidate = waiting.moved(this.store.configuration(flying.candidate))
+    asked = early_work(waiting, flying.candidate, candidate.id)
+    new = candidate.id != flying.candidate and asked.id not in this.store.work_items([asked.id])
+    if new and not this.validate(waiting, candidate):
+        layers = listed([str(layer) for layer in waiting.layers])
+        this.store.put_configuration(waiting.app, candidate, note=f"{layers} of {waiting.id}", at=this.now)
+        this.store.add_work([asked])
+    if this.memo is not None:
+        this.memo.ask(waiting.id, flying.candidate)
 
 
 def _assumed(store: Store, rollout: Rollout) -> ConfigurationId | None:
@@ -237,8 +360,9 @@ def _stopped(rollout: Rollout, everything: Sequence[Rollout]) -> tuple[Stopped, 
     A plan that is made again has the same id, so each step is looked at as it was applied last before
     this one: what an earlier application came to is over.
     """
-    place = everything.index(rollout)
-    latest = {other.step: other for other in everything[:place] if other.plan_id == rollout.plan_id}
+    # By id: somebody may have moved it since it was read. Then the decision misses, and nothing is lost.
+    earlier = takewhile(lambda other: other.id != rollout.id, everything)
+    latest = {other.step: other for other in earlier if other.plan_id == rollout.plan_id}
     return tuple(
         Stopped(rollout_id=other.id, layer=other.layer, state=other.state)
         for step, other in sorted(latest.items())

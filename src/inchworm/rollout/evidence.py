@@ -8,47 +8,32 @@ from typing import Any, Final
 from inchworm.domain.codec import plain, typed
 from inchworm.domain.metric import Absence, Clock, Role
 from inchworm.domain.rollout import EVIDENCE_FORMAT
+from inchworm.rollout.counts import NOBODY, Crossing, InCluster, Pair
+from inchworm.rollout.divided import ClusterEvidence, ClusterMetric, Segment, SegmentMetric
+from inchworm.rollout.shadowed import PairedMetric, ShadowEvidence, ShadowStage
+
+__all__ = [
+    "LEVEL",
+    "ClockEvidence",
+    "ClusterEvidence",
+    "ClusterMetric",
+    "Crossing",
+    "Effect",
+    "Evidence",
+    "Harm",
+    "InCluster",
+    "MetricEvidence",
+    "Pair",
+    "PairedMetric",
+    "Segment",
+    "SegmentMetric",
+    "ShadowEvidence",
+    "ShadowStage",
+    "StageEvidence",
+]
 
 LEVEL: Final = 0.95
 """Level of the confidence sequences shown: each covers its effect at all times at once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """One count per arm."""
-
-    baseline: int = 0
-    candidate: int = 0
-
-    @property
-    def both(self) -> int:
-        """Their sum."""
-        return self.baseline + self.candidate
-
-    def __add__(self, other: Pair) -> Pair:
-        return Pair(baseline=self.baseline + other.baseline, candidate=self.candidate + other.candidate)
-
-    def __sub__(self, other: Pair) -> Pair:
-        return Pair(baseline=self.baseline - other.baseline, candidate=self.candidate - other.candidate)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crossing:
-    """Evidence of harm passed its line, once and for good.
-
-    Attributes:
-        unit: at which unit of the rollout, both arms, from 1.
-        candidate: how many of these had got the candidate.
-        log_e: log of the evidence then.
-        culprits: the metrics named by closed testing then, strongest first; may be empty.
-        leading: the metric that contributed most.
-    """
-
-    unit: int
-    candidate: int
-    log_e: float
-    culprits: tuple[str, ...]
-    leading: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +45,18 @@ class ClockEvidence:
         alpha: the false-rollback budget; the line is 1/α.
         log_e: log Σ w_j E_j now; ``None`` if every metric of it is void.
         crossing: when it passed the line, if it did.
+        consumed: matured units that were looked at on this clock, both arms.
+        counted: those of them that count on it, per arm: all, or those drawn to be judged.
+        late: interactions (of the judged clock: scores) that came in behind, per arm, and are in no evidence.
     """
 
     clock: Clock
     alpha: float
     log_e: float | None
     crossing: Crossing | None
+    consumed: int = 0
+    counted: Pair = NOBODY
+    late: Pair = NOBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +104,9 @@ class MetricEvidence:
         log_e_coverage: log evidence that values arrive more often in one arm.
         void_at: the unit at which that passed its line: from then on the metric is void.
         alone: when its own evidence of harm passed its own share of the budget.
+        came: matured units on its clock, with a value or not, judged or not, of the population that the
+            present stage belongs to: as fast as these come, ``log_e_expand`` grows.
+        floored: whether all values of the present stage are 0, in both arms: nobody can be worse than that.
     """
 
     name: str
@@ -134,6 +128,8 @@ class MetricEvidence:
     log_e_coverage: float
     void_at: int | None
     alone: Crossing | None
+    came: int = 0
+    floored: bool = False
 
     @property
     def gates(self) -> bool:
@@ -156,9 +152,24 @@ class StageEvidence:
         errored: units on which the harness or a judge failed at least once, per arm.
     """
 
-    units: Pair = Pair()
-    silent: Pair = Pair()
-    errored: Pair = Pair()
+    units: Pair = NOBODY
+    silent: Pair = NOBODY
+    errored: Pair = NOBODY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harm:
+    """Evidence of harm that has passed its line.
+
+    Attributes:
+        crossing: when, and by what.
+        alpha: the budget; the line was 1/α.
+        paired: whether it was found in the pairs of a shadow stage, where nobody was exposed.
+    """
+
+    crossing: Crossing
+    alpha: float
+    paired: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +188,12 @@ class Evidence:
         stages: per stage, the soak last.
         clocks: harm per clock, gates only.
         metrics: goals, guardrails and signals in the order of the registry.
+        clusters: those that are watched on their own.
+        clusters_void_at: the unit at which the clusters of units were seen to be known more often in one arm:
+            from then on no cluster rolls back.
+        shadow: what pairs say, if there was a shadow stage.
+        paired: whether the present stage is a shadow stage: what is asked is asked of pairs.
+        segments: between observed changes, at most the last six; none if nothing was observed to change.
     """
 
     stage: int
@@ -190,6 +207,23 @@ class Evidence:
     stages: tuple[StageEvidence, ...]
     clocks: tuple[ClockEvidence, ...]
     metrics: tuple[MetricEvidence, ...]
+    clusters: tuple[ClusterEvidence, ...] = ()
+    clusters_void_at: int | None = None
+    shadow: ShadowEvidence | None = None
+    paired: bool = False
+    segments: tuple[Segment, ...] = ()
+
+    @property
+    def seen(self) -> int:
+        """Matured units and pairs in all."""
+        return self.consumed + (0 if self.shadow is None else self.shadow.pairs)
+
+    @property
+    def asked(self) -> tuple[MetricEvidence | PairedMetric, ...]:
+        """The goals and guardrails that the present stage waits for."""
+        if self.paired:
+            return () if self.shadow is None else self.shadow.gates
+        return self.gates
 
     @property
     def gates(self) -> tuple[MetricEvidence, ...]:
@@ -197,16 +231,32 @@ class Evidence:
         return tuple(metric for metric in self.metrics if metric.gates)
 
     @property
-    def harm(self) -> ClockEvidence | None:
-        """The first clock on which evidence of harm passed its line, the earlier crossing first."""
-        crossed = [(c.crossing.unit, c) for c in self.clocks if c.crossing is not None]
-        return min(crossed, key=lambda pair: pair[0])[1] if crossed else None
+    def harm(self) -> Harm | None:
+        """Evidence of harm that passed its line: in pairs, or else on the clock that crossed earlier."""
+        if self.shadow is not None and self.shadow.crossing is not None:
+            return Harm(crossing=self.shadow.crossing, alpha=self.shadow.alpha, paired=True)
+        crossed = [Harm(crossing=c.crossing, alpha=c.alpha) for c in self.clocks if c.crossing is not None]
+        return min(crossed, key=lambda one: one.crossing.unit) if crossed else None
 
     @property
     def culprits(self) -> tuple[str, ...]:
         """The harmed metrics, strongest first; empty if nothing is harmed or nobody can be named."""
         harm = self.harm
-        return () if harm is None or harm.crossing is None else harm.crossing.culprits
+        return () if harm is None else harm.crossing.culprits
+
+    def cluster(self, name: str) -> ClusterEvidence:
+        """One cluster by its id.
+
+        Raises:
+            KeyError: if it is not watched.
+        """
+        return {cluster.id: cluster for cluster in self.clusters}[name]
+
+    @property
+    def shadow_stage(self) -> ShadowStage:
+        """What was mirrored at the present stage."""
+        stages = () if self.shadow is None else self.shadow.stages
+        return stages[self.stage] if 0 <= self.stage < len(stages) else ShadowStage()
 
     @property
     def ratio_void(self) -> bool:

@@ -8,10 +8,11 @@ from typing import Any, Final, assert_never
 from inchworm.domain.codec import plain, typed
 from inchworm.domain.errors import InputError
 from inchworm.domain.ids import BenchmarkId, ConfigurationId, PlanId, RolloutId
-from inchworm.domain.layers import Layer
+from inchworm.domain.layers import LAYERS, Layer
 from inchworm.domain.rollout import EVIDENCE_FORMAT, Policy, Rollout, RolloutState
 from inchworm.domain.verdict import Verdict
 from inchworm.rollout.evidence import Evidence
+from inchworm.rollout.permits import NONE_ASKED, Permits
 from inchworm.rollout.transitions import Act, Rung, standing
 
 _SELF: Final = "inchworm"
@@ -31,6 +32,9 @@ class Subject:
     base: ConfigurationId | None
     candidate: ConfigurationId | None
     entered_at: float
+    author: str = ""
+    joint: tuple[Layer, ...] = ()
+    emergency: str | None = None
 
     @classmethod
     def of(cls, rollout: Rollout) -> Subject:
@@ -46,7 +50,15 @@ class Subject:
             base=rollout.base,
             candidate=rollout.candidate,
             entered_at=rollout.entered_at,
+            author=rollout.author,
+            joint=tuple(layer for layer in rollout.layers if layer != rollout.layer),
+            emergency=rollout.emergency,
         )
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers that move, in the default order."""
+        return tuple(layer for layer in LAYERS if layer == self.layer or layer in self.joint)
 
     @property
     def rung(self) -> Rung:
@@ -73,6 +85,7 @@ class Turn:
         candidate: stable with the step's layer.
         stopped: steps it needs that did not stay.
         problems: why the candidate could not run; empty if it is valid.
+        permits: what besides is in order.
     """
 
     stable: ConfigurationId
@@ -80,21 +93,24 @@ class Turn:
     candidate: ConfigurationId
     stopped: tuple[Stopped, ...] = ()
     problems: tuple[str, ...] = ()
+    permits: Permits = NONE_ASKED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gated:
-    """Its benchmark is done.
+    """Its benchmark is done, or its policy asks for none.
 
     Attributes:
         verdict: only ``pass`` passes.
         benchmark_id: the benchmark, if one was made.
         because: its sentence.
+        permits: what besides is in order.
     """
 
     verdict: Verdict
     benchmark_id: BenchmarkId | None
     because: str
+    permits: Permits = NONE_ASKED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +120,12 @@ class Watched:
     Attributes:
         evidence: what they say.
         acknowledged: metrics that paused it before and that a person has resumed past.
+        permits: what besides is in order.
     """
 
     evidence: Evidence
     acknowledged: tuple[str, ...] = ()
+    permits: Permits = NONE_ASKED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +138,8 @@ class Asked:
         reason: why, in their words; may be empty.
         stable: what is stable.
         in_flight: the rollout that holds the lock.
+        to: of a promotion, the stage to come to; one rung up if left out.
+        permits: what besides is in order.
     """
 
     act: Act
@@ -127,6 +147,8 @@ class Asked:
     reason: str
     stable: ConfigurationId
     in_flight: RolloutId | None
+    to: int | None = None
+    permits: Permits = NONE_ASKED
 
 
 Observed = Turn | Gated | Watched | Asked

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from inchworm.domain.errors import TransitionError
-from inchworm.domain.rollout import DecisionKind, Policy, RolloutState
+from inchworm.domain.rollout import DecisionKind, Policy, RolloutState, StageKind
 
 UNEXPOSED: Final = -1
 """The stage of a rollout that nobody has been exposed to yet."""
@@ -43,6 +43,14 @@ class Event(StrEnum):
     GATE_FAILED = "gate_failed"
     GATE_UNCLEAR = "gate_unclear"
     """Inconclusive, errored, cancelled or without data: never a pass."""
+    START_WAITING = "start_waiting"
+    """Its turn has come, no gate is asked for, and something must come before anybody is exposed."""
+    GATE_WAITS = "gate_waits"
+    """The gate passed, and something must come before anybody is exposed: approvals, the end of a freeze."""
+    BREAK_GLASS = "break_glass"
+    """An emergency: past gate, freeze, approvals and ladder."""
+    OVER_BUDGET = "over_budget"
+    """More was lost against the anchor than the loss budget allows."""
     EXPAND = "expand"
     EXPAND_TO_SOAK = "expand_to_soak"
     HARM = "harm"
@@ -105,16 +113,29 @@ class Transition:
         kind: what the decision is called.
         rungs: where on the ladder it is possible.
         step: how far the stage moves.
+        top: whether it goes past the last stage at once, however many there are.
     """
 
     to: RolloutState
     kind: DecisionKind
     rungs: frozenset[Rung]
     step: int = 0
+    top: bool = False
+
+    def stage_after(self, stage: int, stages: int) -> int:
+        """The stage that follows ``stage`` on a ladder of ``stages`` stages."""
+        return stages if self.top else stage + self.step
 
 
-def _row(to: RolloutState, kind: DecisionKind, rungs: frozenset[Rung] = EXPOSED, step: int = 0) -> Transition:
-    return Transition(to=to, kind=kind, rungs=rungs, step=step)
+def _row(
+    to: RolloutState,
+    kind: DecisionKind,
+    rungs: frozenset[Rung] = EXPOSED,
+    step: int = 0,
+    *,
+    top: bool = False,
+) -> Transition:
+    return Transition(to=to, kind=kind, rungs=rungs, step=step, top=top)
 
 
 _S, _E, _K = RolloutState, Event, DecisionKind
@@ -123,11 +144,14 @@ TABLE: Final[Mapping[tuple[RolloutState, Event], Transition]] = MappingProxyType
     {
         (_S.QUEUED, _E.START): _row(_S.BENCHMARKING, _K.START, UNEXPOSED_ONLY),
         (_S.QUEUED, _E.START_UNGATED): _row(_S.EXPOSING, _K.START, UNEXPOSED_ONLY, 1),
+        (_S.QUEUED, _E.START_WAITING): _row(_S.HOLDING, _K.START, UNEXPOSED_ONLY),
+        (_S.QUEUED, _E.BREAK_GLASS): _row(_S.SOAKING, _K.EMERGENCY, UNEXPOSED_ONLY, top=True),
         (_S.QUEUED, _E.CANCEL): _row(_S.CANCELLED, _K.CANCEL, UNEXPOSED_ONLY),
         (_S.QUEUED, _E.ABORT): _row(_S.CANCELLED, _K.CANCEL, UNEXPOSED_ONLY),
         (_S.BENCHMARKING, _E.GATE_PASSED): _row(_S.EXPOSING, _K.EXPOSE, UNEXPOSED_ONLY, 1),
         (_S.BENCHMARKING, _E.GATE_FAILED): _row(_S.REJECTED, _K.REJECT, UNEXPOSED_ONLY),
         (_S.BENCHMARKING, _E.GATE_UNCLEAR): _row(_S.HOLDING, _K.HOLD, UNEXPOSED_ONLY),
+        (_S.BENCHMARKING, _E.GATE_WAITS): _row(_S.HOLDING, _K.HOLD, UNEXPOSED_ONLY),
         (_S.BENCHMARKING, _E.ABORT): _row(_S.ABORTED, _K.ABORT, UNEXPOSED_ONLY),
         (_S.EXPOSING, _E.EXPAND): _row(_S.EXPOSING, _K.EXPAND, MIDDLE_ONLY, 1),
         (_S.EXPOSING, _E.EXPAND_TO_SOAK): _row(_S.SOAKING, _K.SOAK, LAST_ONLY, 1),
@@ -135,6 +159,7 @@ TABLE: Final[Mapping[tuple[RolloutState, Event], Transition]] = MappingProxyType
         (_S.EXPOSING, _E.SIGNAL_HARM): _row(_S.PAUSED, _K.PAUSE),
         (_S.EXPOSING, _E.VOID): _row(_S.HOLDING, _K.HOLD),
         (_S.EXPOSING, _E.DEADLINE): _row(_S.HOLDING, _K.HOLD),
+        (_S.EXPOSING, _E.OVER_BUDGET): _row(_S.HOLDING, _K.HOLD),
         (_S.EXPOSING, _E.PAUSE): _row(_S.PAUSED, _K.PAUSE),
         (_S.EXPOSING, _E.PROMOTE): _row(_S.EXPOSING, _K.PROMOTE, MIDDLE_ONLY, 1),
         (_S.EXPOSING, _E.PROMOTE_TO_SOAK): _row(_S.SOAKING, _K.PROMOTE, LAST_ONLY, 1),
@@ -146,6 +171,10 @@ TABLE: Final[Mapping[tuple[RolloutState, Event], Transition]] = MappingProxyType
         (_S.PAUSED, _E.PROMOTE_TO_SOAK): _row(_S.SOAKING, _K.PROMOTE, LAST_ONLY, 1),
         (_S.PAUSED, _E.PROMOTE_TO_STABLE): _row(_S.COMPLETED, _K.PROMOTE, SOAK_ONLY),
         (_S.PAUSED, _E.ABORT): _row(_S.ABORTED, _K.ABORT),
+        # Held although the gate passed, it goes on by itself once what it waited for is there.
+        (_S.HOLDING, _E.GATE_PASSED): _row(_S.EXPOSING, _K.EXPOSE, UNEXPOSED_ONLY, 1),
+        # It waited for one thing, and then another turned up that only a person can clear away: that is said.
+        (_S.HOLDING, _E.GATE_WAITS): _row(_S.HOLDING, _K.HOLD, UNEXPOSED_ONLY),
         # Held at its deadline it still expands when the evidence suffices after all: what was asked has been
         # answered. Whoever wants it to stand still pauses it.
         (_S.HOLDING, _E.EXPAND): _row(_S.EXPOSING, _K.EXPAND, MIDDLE_ONLY, 1),
@@ -164,6 +193,7 @@ TABLE: Final[Mapping[tuple[RolloutState, Event], Transition]] = MappingProxyType
         (_S.SOAKING, _E.VOID): _row(_S.HOLDING, _K.HOLD, SOAK_ONLY),
         # The soak is over and something was not measured in it, which is no success: a person is asked.
         (_S.SOAKING, _E.DEADLINE): _row(_S.HOLDING, _K.HOLD, SOAK_ONLY),
+        (_S.SOAKING, _E.OVER_BUDGET): _row(_S.HOLDING, _K.HOLD, SOAK_ONLY),
         (_S.SOAKING, _E.PAUSE): _row(_S.PAUSED, _K.PAUSE, SOAK_ONLY),
         (_S.SOAKING, _E.PROMOTE_TO_STABLE): _row(_S.COMPLETED, _K.PROMOTE, SOAK_ONLY),
         (_S.SOAKING, _E.ABORT): _row(_S.ABORTED, _K.ABORT, SOAK_ONLY),
@@ -246,13 +276,60 @@ def event_of(act: Act, state: RolloutState, at: Rung) -> Event:
     raise TransitionError(_refusal(state, act.value, [other.value for other in acts(state, at)]))
 
 
+def climb(state: RolloutState, stage: int, stages: int, to: int) -> Transition:
+    """Several promotions at once, as one row: every rung on the way must be one that the table allows.
+
+    Args:
+        state: where it stands.
+        stage: its stage; −1 if nobody is exposed yet.
+        stages: how many stages the ladder has.
+        to: the stage to come to; ``stages`` for the soak, ``stages + 1`` for stable.
+
+    Raises:
+        TransitionError: if that is not above where it stands, or a rung cannot be passed.
+    """
+    here, at, climbed = state, stage, 0
+    if to <= stage:
+        words = state.value.replace("_", " ")
+        msg = f"a rollout that is {words} at {_rung_name(stage, stages)} is not promoted"
+        raise TransitionError(f"{msg} to {_rung_name(to, stages)}: shares only grow")
+    while at < to and here is not _S.COMPLETED:
+        where = standing(here, at, stages)
+        row = transition(here, where, event_of(Act.PROMOTE, here, where))
+        here, at, climbed = row.to, at + row.step, climbed + row.step
+    return Transition(to=here, kind=_K.PROMOTE, rungs=ANYWHERE, step=climbed)
+
+
+def _rung_name(stage: int, stages: int) -> str:
+    if stage < 0:
+        return "no stage"
+    return f"stage {stage + 1}" if stage < stages else "the soak" if stage == stages else "stable"
+
+
 def weight_of(state: RolloutState, stage: int, policy: Policy) -> float:
-    """The candidate's share of the traffic in ``state`` at ``stage``; 1 once it is stable."""
+    """The candidate's share of the traffic in ``state`` at ``stage``; 1 once it is stable.
+
+    At a shadow stage nobody gets the candidate: see :func:`mirrored`.
+    """
     if state is _S.COMPLETED:
         return 1.0
     if state not in WATCHED or stage < 0:
         return 0.0
-    return policy.stages[stage].weight if stage < len(policy.stages) else 1.0 - policy.holdback
+    if stage >= len(policy.stages):
+        return 1.0 - policy.holdback
+    here = policy.stages[stage]
+    return 0.0 if here.kind is StageKind.SHADOW else here.weight
+
+
+def mirrored(state: RolloutState, stage: int, policy: Policy) -> float:
+    """The share of the traffic that the candidate answers too, for nobody to see; 0 but at a shadow stage.
+
+    Paused or held it is 0 too: mirroring costs money, and there is nobody whose arm would have to be kept.
+    """
+    if state is not _S.EXPOSING or not 0 <= stage < len(policy.stages):
+        return 0.0
+    here = policy.stages[stage]
+    return here.weight if here.kind is StageKind.SHADOW else 0.0
 
 
 def _refusal(state: RolloutState, asked: str, instead: list[str]) -> str:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -48,6 +48,7 @@ __all__ = [
     "to_json",
     "trajectory",
     "update",
+    "watch",
 ]
 
 VERSION: Final = "rbe/1"
@@ -58,6 +59,7 @@ HARM_RATES: Final = (0.03, 0.06, 0.12, 0.24, 0.48, 0.96)
 HARM_WEIGHTS: Final = (0.03, 0.07, 0.2, 0.35, 0.25, 0.1)
 EXPAND_RATES: Final = (0.35, 0.7, 1.0)
 EXPAND_WEIGHTS: Final = (0.2, 0.5, 0.3)
+AT_ONCE: Final = 2048
 RESERVE: Final = 0.1
 """Share of the harm wealth that waits for later stages, lest a long healthy stage bury later harm."""
 
@@ -76,6 +78,8 @@ class Design:
     """Margins of non-inferiority, in units of y, each in (0, 1], a process each. May be empty."""
     stages: int
     """How many stages the rollout has, at least 1."""
+    spans: tuple[tuple[int, int], ...] = ()
+    """Per margin the first and the last stage whose units its process bets on: its population. Empty: all."""
 
     def __post_init__(self) -> None:
         """Refuse a design that cannot be tested."""
@@ -86,12 +90,36 @@ class Design:
             if not 0.0 < margin <= 1.0:
                 msg = f"Every margin must be positive and at most 1, got {margin}."
                 raise ValueError(msg)
-        if len(set(self.margins)) != len(self.margins):
-            msg = f"Margins must differ from one another, got {self.margins}."
-            raise ValueError(msg)
         if self.stages < 1:
             msg = f"A rollout has at least one stage, got {self.stages}."
             raise ValueError(msg)
+        if self.spans and len(self.spans) != len(self.margins):
+            msg = f"Every margin has a span or none has, got {len(self.spans)} for {len(self.margins)}."
+            raise ValueError(msg)
+        if not all(0 <= first <= last < self.stages for first, last in self.spans):
+            msg = f"Spans must lie in stages 0..{self.stages - 1}, got {self.spans}."
+            raise ValueError(msg)
+        if len(set(self._processes)) != len(self.margins):
+            msg = f"Margins of one population must differ from one another, got {self.margins}."
+            raise ValueError(msg)
+
+    @property
+    def _processes(self) -> tuple[tuple[float, tuple[int, int]], ...]:
+        return tuple(
+            zip(self.margins, self.spans or ((0, self.stages - 1),) * len(self.margins), strict=True)
+        )
+
+    def place(self, margin: float, stage: int | None = None) -> int:
+        """Which process tests ``margin`` on the population of ``stage``; the first at any stage if ``None``.
+
+        Raises:
+            ValueError: when there is none.
+        """
+        for place, (one, (first, last)) in enumerate(self._processes):
+            if one == margin and (stage is None or first <= stage <= last):
+                return place
+        msg = f"No process runs at margin {margin}; the design declares {self.margins}, spans {self.spans}."
+        raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +157,37 @@ def _log_factors(
     design: Design, units: Units, m: FloatArray, v: FloatArray
 ) -> tuple[FloatArray, tuple[FloatArray, ...]]:
     """Log growth of each bet at each unit: harm (6, N), and one (3, N) per margin."""
-    y, a, pi = units.y, units.a, units.pi
+    cells = _cells(units, m, v)
+    if cells is None:
+        return _grow(design, y=units.y, a=units.a, pi=units.pi, m=m, v=v)
+    first, which = cells
+    y, a = np.tile((0.0, 0.0, 1.0, 1.0), first.size), np.tile((0.0, 1.0, 0.0, 1.0), first.size)
+    pi, m, v = (np.repeat(one[first], 4) for one in (units.pi, m, v))
+    harm, expand = _grow(design, y=y, a=a, pi=pi, m=m, v=v)
+    return np.take(harm, which, axis=1), tuple(np.take(rows, which, axis=1) for rows in expand)
+
+
+def _cells(units: Units, m: FloatArray, v: FloatArray) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
+    """Units of equal y, a, pi, m and v grow alike: binary outcomes come in four cells between two refreshes.
+
+    Returns:
+        The first unit of each stretch in which pi, m and v stay, and each unit's cell, 4 per stretch in the
+        order of (y, a); ``None`` where there is nothing to save.
+    """
+    if not np.all((units.y == 0.0) | (units.y == 1.0)):
+        return None
+    fresh = (np.diff(m) != 0.0) | (np.diff(v) != 0.0) | (np.diff(units.pi) != 0.0)
+    stretch = np.concatenate(([0], np.cumsum(fresh)))
+    if units.y.size == 0 or 4 * (int(stretch[-1]) + 1) >= units.y.size:
+        return None
+    first = np.concatenate(([0], np.flatnonzero(fresh) + 1))
+    return first, 4 * stretch + (2.0 * units.y + units.a).astype(np.intp)
+
+
+def _grow(
+    design: Design, *, y: FloatArray, a: FloatArray, pi: FloatArray, m: FloatArray, v: FloatArray
+) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+    """The same, unit by unit."""
     q = pi * (1.0 - pi)
     x = (a - pi) * (y - m)
     bound = np.maximum((1.0 - pi) * (1.0 - m), pi * m) + q * design.delta_harm
@@ -144,11 +202,11 @@ def _log_factors(
     return harm, tuple(expand)
 
 
-def _awake(start: FloatArray, harm: FloatArray, awake: NDArray[np.bool_]) -> FloatArray:
-    """Log wealth of one stage's share: it sleeps until units of that stage, or a later one, arrive."""
+def _awake(start: FloatArray, steps: FloatArray, awake: NDArray[np.bool_]) -> FloatArray:
+    """Log wealth that grows where it is awake, (rates, N + 1), or (rates, 1) if it sleeps throughout."""
     if not awake.any():
         return start[:, None]
-    return accumulate(start, harm if awake.all() else np.where(awake, harm, 0.0))
+    return accumulate(start, steps if awake.all() else np.where(awake, steps, 0.0))
 
 
 def _total_harm(paths: Sequence[FloatArray]) -> FloatArray:
@@ -162,7 +220,8 @@ def _paths(
 ) -> tuple[State, tuple[FloatArray, ...], tuple[FloatArray, ...]]:
     """The state after the units, and every log wealth before and after each of them.
 
-    Paths are (rates, N + 1), or (rates, 1) for a reserve that slept throughout.
+    Paths are (rates, N + 1), or (rates, 1) for what slept throughout: a reserve until units of its stage or
+    a later one come, a margin while units of other populations do.
     """
     if len(state.log_harm) != design.stages or len(state.log_expand) != len(design.margins):
         msg = "The state belongs to another design: its stages or margins differ in number."
@@ -172,8 +231,10 @@ def _paths(
     harm_paths = tuple(
         _awake(np.array(row), harm, units.stage >= entry) for entry, row in enumerate(state.log_harm)
     )
+    spans = design.spans or ((0, design.stages - 1),) * len(expand)
     expand_paths = tuple(
-        accumulate(np.array(row), steps) for row, steps in zip(state.log_expand, expand, strict=True)
+        _awake(np.array(row), steps, (units.stage >= first) & (units.stage <= last))
+        for row, steps, (first, last) in zip(state.log_expand, expand, spans, strict=True)
     )
     later = State(
         past=past,
@@ -222,8 +283,34 @@ def trajectory(
     position = np.cumsum(units.kept)
     expand_paths = np.empty((len(expand), position.size))
     for row, path in zip(expand_paths, expand, strict=True):
-        row[:] = log_total(path)[position]
-    return later, _total_harm(harm)[position], expand_paths
+        row[:] = np.broadcast_to(log_total(path), units.y.size + 1)[position]
+    return later, _over_all(harm, units)[position], expand_paths
+
+
+def watch(
+    design: Design, state: State, *, y: ArrayLike, a: ArrayLike, pi: ArrayLike, stage: ArrayLike
+) -> tuple[State, FloatArray]:
+    """The state and the path of harm of ``trajectory``, without the paths of expansion.
+
+    Raises:
+        ValueError: as ``update``.
+    """
+    units = checked_units(y=y, a=a, pi=pi, stage=stage, stages=design.stages)
+    skipped = int(units.kept.size - units.y.size)
+    path = np.empty(units.y.size + 1)
+    path[0] = log_e_harm(design, state)
+    # In parts that fit into the processor's cache; that changes no bit.
+    for start in range(0, units.y.size, AT_ONCE):
+        part = units.part(start, start + AT_ONCE)
+        state, harm, _ = _paths(design, state, part)
+        path[start + 1 : start + 1 + part.y.size] = _over_all(harm, part)[1:]
+    return replace(state, skipped=state.skipped + skipped), path[np.cumsum(units.kept)]
+
+
+def _over_all(paths: Sequence[FloatArray], units: Units) -> FloatArray:
+    """Log E against "no harm" before and after each kept unit, shape (N + 1,)."""
+    total: FloatArray = np.broadcast_to(_total_harm(paths), units.y.size + 1)
+    return total
 
 
 def log_e_harm(design: Design, state: State) -> float:
@@ -238,16 +325,23 @@ def log_e_harm(design: Design, state: State) -> float:
     return float(_total_harm([np.array(row)[:, None] for row in state.log_harm])[0])
 
 
-def log_e_expand(design: Design, state: State, margin: float) -> float:
+def log_e_expand(design: Design, state: State, margin: float, stage: int | None = None) -> float:
     """Log E against "the effect is at most -margin"; the margin is met at log(1/alpha).
+
+    Args:
+        design: what is tested.
+        state: the state so far.
+        margin: one of the design's.
+        stage: a stage of the population that is meant, where the design has spans.
 
     Raises:
         ValueError: when the margin is not one of the design's, or the state belongs to another design.
     """
-    if margin not in design.margins or len(state.log_expand) != len(design.margins):
-        msg = f"No process runs at margin {margin}; the design declares {design.margins}."
+    place = design.place(margin, stage)
+    if len(state.log_expand) != len(design.margins):
+        msg = f"The state holds {len(state.log_expand)} margins, the design {len(design.margins)}."
         raise ValueError(msg)
-    return float(log_total(np.array(state.log_expand[design.margins.index(margin)])[:, None])[0])
+    return float(log_total(np.array(state.log_expand[place])[:, None])[0])
 
 
 def to_json(state: State) -> dict[str, object]:

@@ -1,10 +1,10 @@
 """How long will a canary stage take? Seeded simulation of the e-process that will decide it.
 
 The same bets as ``eprocess`` are played against a binary metric, the case of largest variance for its mean.
-Blocks of units between two refreshes are drawn as four counts (arm x outcome), which is exact for the log
-wealth at the end of the block; within a block the running mean that enters the variance is held at its value
-at the start. Decisions are seen at block ends (every 64 units), as a monitor that updates in batches sees
-them.
+Blocks of units are drawn as four counts (arm x outcome), which is exact for the log wealth at the end of a
+block with frozen bets. Blocks grow with what was consumed, by a sixteenth of it, so that a forecast takes
+milliseconds; decisions are seen at their ends, hence a few percent late, as by a monitor that updates in
+batches. ``stats.parallel`` follows every unit, and is what ``inchworm rollout simulate`` uses.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from inchworm.stats import pairs
 from inchworm.stats.eprocess import (
     BOUND_FLOOR,
     EXPAND_RATES,
@@ -26,9 +27,15 @@ from inchworm.stats.eprocess import (
     SAFETY,
     Design,
 )
+from inchworm.stats.parallel_pairs import decisions, ternary
 from inchworm.stats.stream import REFRESH, V_FLOOR, FloatArray
 
-__all__ = ["Horizon", "StageForecast", "expected_units"]
+__all__ = ["Horizon", "StageForecast", "expected_pairs", "expected_units"]
+
+_SINGLE: Final = 16
+_FEW: Final = 4
+"""Units per block up to the first refresh, after the first of them were played one by one."""
+_GROWTH: Final = 16
 
 _HELD: Final = 0
 _EXPANDED: Final = 1
@@ -105,6 +112,13 @@ def _step(
         sum_y=wealth.sum_y + good,
         sum_sq=wealth.sum_sq + good * np.square(1.0 - m) + bad * np.square(m),
     )
+
+
+def _block(consumed: int) -> int:
+    """Units of the next block."""
+    if consumed < REFRESH:
+        return 1 if consumed < _SINGLE else _FEW
+    return max(consumed // _GROWTH // REFRESH, 1) * REFRESH
 
 
 def _draw(
@@ -198,7 +212,7 @@ def expected_units(
     wealth = _start(runs)
     consumed = 0
     while consumed < max_units and open_runs.size:
-        block = min(1 if consumed < REFRESH else REFRESH, max_units - consumed)
+        block = min(_block(consumed), max_units - consumed)
         counts = _draw(
             rng,
             block=block,
@@ -228,4 +242,57 @@ def expected_units(
         expand=_horizon(outcome, units, _EXPANDED),
         roll_back=_horizon(outcome, units, _ROLLED_BACK),
         undecided=open_runs.size / runs,
+    )
+
+
+def expected_pairs(
+    *,
+    margin: float,
+    delta_harm: float,
+    discordance: float,
+    effect: float,
+    alpha_harm: float = 0.05,
+    alpha_expand: float = 0.05,
+    max_pairs: int = 20_000,
+    runs: int = 200,
+    seed: int = 0,
+) -> StageForecast:
+    """Forecast a shadow stage for one metric: pairs of answers to the same input, of outcomes 0 or 1.
+
+    Args:
+        margin: the margin that this stage tests, in units of y.
+        delta_harm: the tolerated loss.
+        discordance: share of the inputs on which the two outcomes differ, in [0, 1]; .2 is common.
+        effect: candidate minus baseline.
+        alpha_harm: level of harm.
+        alpha_expand: level of the expansion.
+        max_pairs: cap; runs without a decision by then are undecided.
+        runs: simulated stages.
+        seed: of the generator; the same arguments give the same forecast.
+
+    Returns:
+        As of ``expected_units``, counted in pairs.
+
+    Raises:
+        ValueError: when an argument is outside its range.
+    """
+    _check(margin=margin, baseline_rate=0.5, effect=0.0, weight=0.5, alphas=(alpha_harm, alpha_expand))
+    if max_pairs < 1 or runs < 1:
+        msg = f"max_pairs and runs must be positive, got {max_pairs} and {runs}."
+        raise ValueError(msg)
+    found = decisions(
+        pairs.Design(delta_harm=delta_harm, margins=(margin,)),
+        ternary(np.random.default_rng(seed), discordance=discordance, effect=effect),
+        runs=runs,
+        max_pairs=max_pairs,
+        alpha_harm=alpha_harm,
+        alpha_expand=alpha_expand,
+    )
+    harmed, met = np.isfinite(found.harm), np.isfinite(found.expand)
+    outcome = np.where(harmed, _ROLLED_BACK, np.where(met, _EXPANDED, _HELD))
+    times = np.where(harmed | met, np.minimum(found.harm, found.expand), 0.0).astype(np.int64)
+    return StageForecast(
+        expand=_horizon(outcome, times, _EXPANDED),
+        roll_back=_horizon(outcome, times, _ROLLED_BACK),
+        undecided=float(np.mean(outcome == _HELD)),
     )

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from inchworm.stats import eprocess
-from inchworm.stats.stream import accumulate, checked_assignment, log_total, require_version
+from inchworm.stats.stream import FloatArray, accumulate, checked_assignment, log_total, require_version
 
 __all__ = [
     "Coverage",
@@ -24,12 +24,14 @@ __all__ = [
     "coverage_init",
     "coverage_to_json",
     "coverage_update",
+    "coverage_watch",
     "log_e_coverage",
     "log_e_ratio",
     "ratio_from_json",
     "ratio_init",
     "ratio_to_json",
     "ratio_update",
+    "ratio_watch",
 ]
 
 RATIO_VERSION: Final = "srm/1"
@@ -83,15 +85,31 @@ def ratio_update(state: SampleRatio, *, a: ArrayLike, pi: ArrayLike) -> SampleRa
     Raises:
         ValueError: when arms or probabilities are malformed, or the lengths differ.
     """
+    return ratio_watch(state, a=a, pi=pi, every=1)[0]
+
+
+def ratio_watch(
+    state: SampleRatio, *, a: ArrayLike, pi: ArrayLike, every: int
+) -> tuple[SampleRatio, FloatArray]:
+    """Like ``ratio_update``, and tell the evidence whenever the number of units is a multiple of ``every``.
+
+    Returns:
+        The state; log E at each of these looks, shape (looks,), as if no arm had been impossible.
+
+    Raises:
+        ValueError: as ``ratio_update``.
+    """
     arms, probabilities = checked_assignment(a, pi)
     tilts = np.array(TILTS)[:, None]
     certain = (probabilities == 0.0) | (probabilities == 1.0)
     steps = np.where(certain, 0.0, tilts * arms - np.log1p(probabilities * np.expm1(tilts)))
-    return SampleRatio(
+    path = accumulate(np.array(state.log_wealth), steps)
+    later = SampleRatio(
         units=state.units + arms.size,
         impossible=state.impossible + int(np.count_nonzero(certain & (arms != probabilities))),
-        log_wealth=tuple(accumulate(np.array(state.log_wealth), steps)[:, -1].tolist()),
+        log_wealth=tuple(path[:, -1].tolist()),
     )
+    return later, log_total(path[:, every - state.units % every :: every])
 
 
 def log_e_ratio(state: SampleRatio) -> float:
@@ -163,12 +181,22 @@ def coverage_update(
     Raises:
         ValueError: when a unit is malformed (see ``stream.checked_units``).
     """
+    return coverage_watch(state, labelled=labelled, a=a, pi=pi, stage=stage)[0]
+
+
+def coverage_watch(
+    state: Coverage, *, labelled: ArrayLike, a: ArrayLike, pi: ArrayLike, stage: ArrayLike
+) -> tuple[Coverage, FloatArray]:
+    """Like ``coverage_update``, and tell the log evidence of a difference after each unit, shape (N,).
+
+    Raises:
+        ValueError: as ``coverage_update``.
+    """
     design = _coverage_design(len(state.fewer.log_harm))
     arrived = np.asarray(labelled, dtype=np.float64)
-    return Coverage(
-        fewer=eprocess.update(design, state.fewer, y=arrived, a=a, pi=pi, stage=stage),
-        more=eprocess.update(design, state.more, y=1.0 - arrived, a=a, pi=pi, stage=stage),
-    )
+    fewer, low = eprocess.watch(design, state.fewer, y=arrived, a=a, pi=pi, stage=stage)
+    more, high = eprocess.watch(design, state.more, y=1.0 - arrived, a=a, pi=pi, stage=stage)
+    return Coverage(fewer=fewer, more=more), np.logaddexp(low, high) - math.log(2.0)
 
 
 def log_e_coverage(state: Coverage) -> float:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "REFRESH",
+    "V_FLOOR",
     "FloatArray",
     "Past",
     "Units",
@@ -67,6 +68,17 @@ class Units:
     kept: NDArray[np.bool_]
     """Over the units as given; the other arrays hold the kept ones only."""
 
+    def part(self, start: int, stop: int) -> Units:
+        """Some of the kept units, as if no others had been given."""
+        y = self.y[start:stop]
+        return Units(
+            y=y,
+            a=self.a[start:stop],
+            pi=self.pi[start:stop],
+            stage=self.stage[start:stop],
+            kept=np.ones(y.size, dtype=np.bool_),
+        )
+
 
 def accumulate(start: float | FloatArray, steps: FloatArray) -> FloatArray:
     """Running sums along the last axis, strictly left to right, the start included as first column.
@@ -74,8 +86,10 @@ def accumulate(start: float | FloatArray, steps: FloatArray) -> FloatArray:
     ``numpy.sum`` adds pairwise, so its rounding depends on the length of the batch; ``add.accumulate`` does
     not.
     """
-    first = np.broadcast_to(np.asarray(start, dtype=np.float64)[..., None], (*steps.shape[:-1], 1))
-    sums: FloatArray = np.add.accumulate(np.concatenate((first, steps), axis=-1), axis=-1)
+    sums: FloatArray = np.empty((*steps.shape[:-1], steps.shape[-1] + 1))
+    sums[..., 0] = start
+    sums[..., 1:] = steps
+    np.add.accumulate(sums, axis=-1, out=sums)
     return sums
 
 

@@ -16,6 +16,7 @@ from inchworm.app.api.sessions import LINK_S, SESSION_S, cookie_name
 from inchworm.app.remote.methods import METHODS
 from inchworm.domain.access import Scope
 from inchworm.domain.keys import Purpose, derive
+from inchworm.domain.published import WITNESS, witness
 
 FILLED = {"act": "pause", "store": "control"}
 
@@ -137,6 +138,17 @@ def test_gateways_are_told_what_to_serve_and_nothing_else(looking):
     assert looking("GET", f"/api/v1/serving?holds={held}&wait=0", token=GATEWAY_TOKEN).status == 304
     assert looking("GET", "/api/v1/status", token=GATEWAY_TOKEN).status == 401
     assert [one["name"] for one in looking.get("/gateways")["gateways"]] == ["gw"]
+
+
+def test_the_server_vouches_for_its_answer_to_a_gateway_and_to_nobody_else(looking, keys):
+    key, held = derive(MASTER, Purpose.PUBLISHED), looking.state.publisher.version
+    for query in ("", f"&holds={held}&wait=0"):
+        path = f"/api/v1/serving?nonce={'0' * 32}{query}"
+        answer = looking("GET", path, token=GATEWAY_TOKEN)
+        assert answer.headers[WITNESS] == witness(key, "0" * 32, held)
+        assert WITNESS not in looking("GET", path, token=keys[Scope.VIEWER]).headers
+    assert WITNESS not in looking("GET", "/api/v1/serving", token=GATEWAY_TOKEN).headers
+    assert looking("GET", "/api/v1/serving?nonce=x", token=GATEWAY_TOKEN).status == 422
 
 
 def test_only_a_gateway_is_listed_as_one(looking, keys):

@@ -78,6 +78,14 @@ def test_what_changed_page_by_page(looking):
     assert rest["after"] is None
     assert first["entries"] + rest["entries"] == looking.get("/ledger")["entries"]
     assert looking.get("/audit?limit=1")["entries"][0]["subject"]
+    by_action = looking.get("/audit?action=lineage&since=90d")["entries"]
+    assert [one["action"] for one in by_action] == ["lineage.start"]
+    assert looking.get("/audit?actor=nobody")["entries"] == []
+    head = looking.get("/audit/verify")
+    assert (head["whole"], head["breaks"]) == (True, [])
+    assert looking.get(f"/audit/verify?expect={head['head']['hash']}")["whole"]
+    assert not looking.get(f"/audit/verify?expect={'ab' * 32}")["whole"]
+    assert looking("GET", "/api/v1/audit/verify?expect=what").status == 422
     assert looking("GET", "/api/v1/ledger?after=nonsense").status == 422
 
 

@@ -120,6 +120,23 @@ def test_a_rollout_in_flight_is_told_with_its_evidence(flying):
     line = seen["inchworm_rollout_sample_ratio_log_e_limit", "r-1"]
     assert line == pytest.approx(math.log(100))
     assert seen["inchworm_rollout_sample_ratio_log_e", "r-1"] < line
+    assert seen["inchworm_rollout_state", "r-1", "exposing"] == 1.0
+    told = {key[1:] for key in seen if key[0] == "inchworm_rollout_metric_log_e"}
+    assert {("fast", "answered", "harm", "r-1"), ("fast", "answered", "expand", "r-1")} <= told
+
+
+def test_what_was_decided_and_whether_it_is_trusted_is_told_for_good(flying):
+    house = flying.state.house
+    seen = values(scraped(flying))
+    assert seen["inchworm_decisions_total", "start"] == 1.0
+    assert seen["inchworm_decisions_total", "rollback"] == 0.0
+    assert seen["inchworm_audit_head_number",] == house.control.audit_head().number > 0
+    assert seen["inchworm_frozen",] == 0.0
+    assert [seen["inchworm_notices", state] for state in ("waiting", "sent", "failed")] == [0.0] * 3
+    assert seen["inchworm_notifications_total", "sent"] == 0.0
+    # An act of a person counts as well, and a server that begins anew has not forgotten it.
+    flying.post("/rollouts/r-1/pause", {})
+    assert values(scraped(flying))["inchworm_decisions_total", "pause"] == 1.0
 
 
 def _arms(seen):

@@ -29,10 +29,12 @@ from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InchwormError, InputError, NotFoundError, StoreError, UsageError
 from inchworm.domain.ids import RolloutId, TraceId, UnitId, WorkId
 from inchworm.domain.rollout import LedgerEntry, RolloutState
+from inchworm.domain.shadow import MirroredCall
 from inchworm.domain.trace import Arm, Exposure, Trace
 from inchworm.domain.work import WorkItem, WorkState
-from inchworm.store.control import ControlStore
+from inchworm.store.control import AuditFilter, ControlStore
 from inchworm.store.traces import TraceFilter, TraceStore
+from inchworm.store.traces.matured import Due
 
 
 def public(kind):
@@ -98,9 +100,24 @@ def test_what_is_read_over_the_wire_is_what_is_there(stores):
     some = house.traces.traces(app, limit=3).traces
     benchmark, plan = house.control.benchmarks(app)[0], house.control.plans(app)[0]
     cases = house.control.eval_set(app, "main").cases
+    shadow = dataclasses.replace(some[0], id=TraceId("c-1"), assignment=None, shadow_of=some[0].id)
+    mirrored = MirroredCall(
+        rollout_id=rollout.id,
+        order=0,
+        trace_id=some[0].id,
+        shadow_id=shadow.id,
+        unit_id=some[0].unit_id,
+        stage=0,
+        at=some[0].at,
+    )
+    assert traces.add_mirrored([mirrored]) == 1
+    house.traces.add_traces([shadow])
+    due = {"start": 0, "matured_before": math.inf, "waited_before": math.inf, "limit": 9}
+    assert house.traces.pairs(app, rollout.id, **due).candidate.traces.tolist() == [1]
     key, _ = make("k", Scope.VIEWER, by="ana", now=now, expires_at=None, random=bytes)
     house.control.put_api_key(app, key)
     trace_calls = {
+        "arrived": (rollout.id, {"before": 99, "since": -1, "window_s": math.inf}),
         "assignments": (rollout.id, ["s1", "s2", "nobody"]),
         "changed_arms": (rollout.id,),
         "clusters": (app,),
@@ -108,11 +125,18 @@ def test_what_is_read_over_the_wire_is_what_is_there(stores):
         "exposures_count": (rollout.id,),
         "facets": (app, TraceFilter(since=0.0)),
         "known": (app, {some[0].id, "nobody"}),
+        "known_mirrored": (rollout.id, ["c-1", "nobody"]),
+        "last_mirrored": (rollout.id,),
         "last_order": (rollout.id,),
+        "pairs": (app, rollout.id, due),
+        "matured": ([Due(rollout_id=rollout.id, units_until=(now, 0.0), pairs_until=now)],),
         "period": (app,),
         "quality": (app, {"metric": "answered", "since": 0.0, "until": now, "width_s": 86_400.0}),
         "quantile": (app, "latency_ms", 0.5, {"since": 0.0, "until": math.inf}),
+        "scored": (rollout.id, ["answered"], {"before": 99, "since": -1, "window_s": math.inf}),
         "seen": (app,),
+        "shadow_of": (app, some[0].id),
+        "shadow_spent": (app, rollout.id, 0),
         "summary": (app, {"by": "cluster", "metrics": ["answered"], "since": 0.0, "until": now}),
         "trace": (app, some[0].id),
         "traces": (app, {"filters": TraceFilter(metric_below=("answered", 0.5), arm=Arm.CANDIDATE)}),
@@ -122,10 +146,13 @@ def test_what_is_read_over_the_wire_is_what_is_there(stores):
     control_calls = {
         "api_key": (key.id,),
         "api_keys": (),
+        "approvals": ([rollout.id],),
         "apps": (),
         "attributions": (app,),
         "audit": (app,),
-        "audit_page": (app, {"limit": 2}),
+        "audit_counts": (app,),
+        "audit_head": (),
+        "audit_page": (app, {"only": AuditFilter(action="rollout"), "limit": 2}),
         "benchmark": (benchmark.id,),
         "benchmarks": (app,),
         "blob": (app, "label/embedder"),
@@ -141,7 +168,10 @@ def test_what_is_read_over_the_wire_is_what_is_there(stores):
         "ledger": (app, {"since": 1.0}),
         "ledger_page": (app,),
         "lineage": (app,),
+        "lineages": (),
         "monitor": (rollout.id,),
+        "notice_counts": (app,),
+        "notices": (app,),
         "plan": (plan.id,),
         "plans": (app,),
         "points": (rollout.id,),
@@ -150,15 +180,20 @@ def test_what_is_read_over_the_wire_is_what_is_there(stores):
         "rollout": (rollout.id,),
         "rollouts": (app, {RolloutState.EXPOSING}),
         "serving": (app,),
+        "servings": (),
+        "stable_at": (app, now),
         "trials": ([case.id for case in cases], [benchmark.base, benchmark.candidate]),
+        "verify_audit": ("0" * 64,),
+        "watermarks": ([rollout.id],),
         "work": (app, {WorkState.READY, WorkState.DONE}),
+        "work_items": ([one.id for one in house.control.work(app)],),
     }
     reading = {
         name: {one for one, scope in methods.items() if scope in {Scope.VIEWER, Scope.ADMIN}}
         for name, methods in METHODS.items()
     }
     assert trace_calls.keys() == reading["traces"] - {"iterate"}
-    assert control_calls.keys() == reading["control"] - {"put_api_key", "revoke_api_key"}
+    assert control_calls.keys() == reading["control"] - {"audit_lines", "put_api_key", "revoke_api_key"}
     for local, remote, calls in (
         (house.traces, traces, trace_calls),
         (house.control, control, control_calls),
@@ -174,6 +209,7 @@ def test_what_is_read_over_the_wire_is_what_is_there(stores):
         len(batch) for batch in house.traces.iterate(app, batch=70)
     ]
     assert same([*traces.iterate(app)], [*house.traces.iterate(app)])
+    assert [*control.audit_lines()] == [*house.control.audit_lines()]
 
 
 def test_what_is_written_over_the_wire_is_there(stores):

@@ -37,12 +37,14 @@ def published(
     unit: UnitKind = UnitKind.SESSION,
     infrastructure: dict[str, Any] | None = None,
     app: str = "shop/production",
+    stable: Configuration = STABLE,
+    **more: Any,
 ) -> bytes:
-    """A signed document: stable, or a rollout at ``weight``."""
+    """A signed document: stable, or a rollout at ``weight``; ``more`` is of its candidate."""
     table = ServingTable(
         app=AppRef.parse(app),
         generation=generation,
-        stable=STABLE.id,
+        stable=stable.id,
         candidate=None
         if weight is None
         else Candidate(
@@ -52,9 +54,10 @@ def published(
             weight=weight,
             salt=rollout,
             hash_version=1,
+            **more,
         ),
     )
-    configurations = {ConfigurationId(one.id): one for one in (STABLE, CANDIDATE)}
+    configurations = {ConfigurationId(one.id): one for one in (stable, CANDIDATE)}
     one = PublishedApp(
         app=table.app,
         unit=unit,

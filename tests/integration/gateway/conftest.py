@@ -27,7 +27,7 @@ from inchworm.domain.configuration import AppRef, Configuration
 from inchworm.domain.errors import NotFoundError
 from inchworm.domain.ids import RolloutId
 from inchworm.domain.keys import Purpose, derive
-from inchworm.domain.published import Published, PublishedApp, version
+from inchworm.domain.published import WITNESS, Published, PublishedApp, version, witness
 from inchworm.domain.rollout import UnitKind
 from inchworm.domain.serving import Candidate, ServingTable
 
@@ -37,10 +37,25 @@ APP = AppRef(app="shop", environment="production")
 class Control(Mock):
     """The server, as a gateway sees it: it answers when what is published is another version."""
 
+    _news: asyncio.Event
+
     def __init__(self, key: bytes, bearer: str) -> None:
         super().__init__()
         self._key, self.bearer = key, bearer
-        self.document = b""
+        self.document = self.forged = b""
+
+    def witness(self, nonce: str, name: str) -> str:
+        return witness(self._key, nonce, name)
+
+    def forge(self, answer: bytes) -> None:
+        """From now on somebody else answers, whatever is asked."""
+
+        def tell() -> None:
+            self.forged = answer
+            news, self._news = self._news, asyncio.Event()
+            news.set()
+
+        self.call(tell)
 
     def again(self) -> "Control":
         """The same server, started anew at the same port."""
@@ -75,12 +90,19 @@ class Control(Mock):
         held = asked.get("holds", [""])[0]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(float(asked["wait"][0])):
-                while not self.document or version(self.document) == held:
+                while not self.forged and (not self.document or version(self.document) == held):
                     await self._news.wait()
+        if self.forged:
+            writer.write(self.forged)
+            await writer.drain()
+            return
+        nonce = asked.get("nonce", [""])[0]
         if self.document and version(self.document) != held:
-            answer(writer, 200, self.document, etag=version(self.document))
+            name = version(self.document)
+            answer(writer, 200, self.document, etag=name, inchworm_witness=self.witness(nonce, name))
         else:
-            writer.write(b"HTTP/1.1 304 Not Modified\r\n\r\n")
+            head = f"HTTP/1.1 304 Not Modified\r\n{WITNESS}: {self.witness(nonce, held)}\r\n\r\n"
+            writer.write(head.encode())
         await writer.drain()
 
 
@@ -282,7 +304,9 @@ class World:
         stage: int = 0,
         generation: int = 1,
         unit: UnitKind = UnitKind.SESSION,
+        **more: Any,
     ) -> PublishedApp:
+        """One app; ``more`` is of its candidate (audience, holdout, ...)."""
         exposing = None
         if candidate is not None:
             exposing = Candidate(
@@ -292,6 +316,7 @@ class World:
                 weight=weight,
                 salt="salt",
                 hash_version=1,
+                **more,
             )
         table = ServingTable(app=APP, generation=generation, stable=stable.id, candidate=exposing)
         known = [stable] if candidate is None else [stable, candidate]

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import uuid
 from typing import Any
 
 import openai
@@ -62,6 +63,25 @@ def test_a_rollback_reaches_the_client_through_the_gateway(served):
     stable = world.configuration(model={"name": "small"})
     world.control.publish(world.served(stable, generation=2))
     until(lambda: client.resolve("shop", "ana").arm is None)
+
+
+def test_while_nobody_watches_the_client_exposes_nobody_new_either(served):
+    world, gateway, client = served
+    kept = client.resolve("shop", "ana")
+    assert kept.arm is not None
+    world.control.stop()
+    gateway.kill()
+    gateway.start()  # it knows what is served, and hears from nobody who would roll it back
+    until(lambda: client.resolve("shop", uuid.uuid4().hex).known and client.counts().connected)
+    assert {client.resolve("shop", f"new-{number}").arm for number in range(20)} == {None}
+    assert client.resolve("shop", "ana").arm == kept.arm
+    assert client.counts().unexposed >= 20
+    world.control = world.control.again()
+    stable, candidate = world.configuration(model={"name": "small"}), world.configuration(model={"name": "l"})
+    world.control.publish(world.served(stable, candidate, weight=0.5))
+    until(lambda: client.resolve("shop", uuid.uuid4().hex).arm is not None)
+    assert client.flush(20)
+    assert not [one for one in gateway.exposures() if one.unit.startswith("new-")]
 
 
 def test_a_stream_goes_through_the_gateway_and_on_without_it(served):

@@ -149,3 +149,5 @@ def test_prometheus_can_read_the_metrics(gateway: Gateway) -> None:
     assert families["inchworm_gateway_first_content_seconds"].samples
     assert families["inchworm_gateway_serving_age_seconds"].samples[0].value < 60
     assert families["inchworm_gateway_spool_records"].samples[0].value >= 3
+    assert families["inchworm_gateway_spool_records"].type == "counter"
+    assert families["inchworm_gateway_spool_failed"].samples[0].name == "inchworm_gateway_spool_failed_total"

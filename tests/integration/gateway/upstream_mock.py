@@ -176,7 +176,10 @@ WORDS = ("It ", "comes ", "on ", "Tuesday.")
 
 
 class Provider(Mock):
-    """A provider that does what the header ``x-mock`` says; the model of the request is echoed."""
+    """A provider that does what the header ``x-mock`` says; the model of the request is echoed.
+
+    ``MODE@MODEL`` holds for requests of that model alone.
+    """
 
     def prepare(self) -> None:
         self.go_on = asyncio.Event()
@@ -189,7 +192,9 @@ class Provider(Mock):
         self.call(self.go_on.set)
 
     async def handle(self, request: Request, writer: asyncio.StreamWriter) -> None:
-        mode = request.headers.get("x-mock", "")
+        mode, _, only = request.headers.get("x-mock", "").partition("@")
+        if only and request.json.get("model") != only:
+            mode = ""
         stream = bool(request.json.get("stream"))
         match mode:
             case "400" | "429" | "500":

@@ -7,9 +7,10 @@ import pytest
 from tests.unit.app.loop.world import HOUR, World
 
 from inchworm.app.loop.attributing import propose_failures
-from inchworm.app.loop.changing import apply, make_plan
+from inchworm.app.loop.changing import apply
 from inchworm.app.loop.intake import Drain
 from inchworm.app.loop.measuring import accept, build_eval_set
+from inchworm.app.loop.planning import make_plan
 from inchworm.domain.errors import InchwormError, StaleBaseError
 from inchworm.domain.ids import RolloutId
 from inchworm.domain.layers import Layer

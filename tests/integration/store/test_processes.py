@@ -70,6 +70,8 @@ def test_of_eight_processes_that_start_a_rollout_exactly_one_does(tmp_path):
                 assert here is not None
                 assert here.in_flight == (winner.id if moves == "lineage" else None)
                 assert sum(len(store.decisions(one.id)) for one in store.rollouts(app)) == 1
+                # Whoever wrote at the same moment, there is one chain, and every row is named in it.
+                assert store.verify_audit().breaks == ()
 
 
 @pytest.mark.slow
@@ -97,6 +99,7 @@ def test_killed_between_or_inside_writes_the_control_store_is_whole(tmp_path):
                 f"r-1/{n}" for n in range(1, made + 1)
             ]
             assert len(store.audit(APP, limit=made + 9)) == made + 2
+            assert store.verify_audit().breaks == ()
         with sqlite3.connect(path) as raw:
             assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         raw.close()

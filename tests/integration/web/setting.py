@@ -16,9 +16,10 @@ from typing import Any
 from inchworm.app.clock import SimulatedClock
 from inchworm.app.config.load import load
 from inchworm.app.house import House
-from inchworm.app.loop.changing import advance, apply, make_plan
+from inchworm.app.loop.changing import advance, apply
 from inchworm.app.loop.exposing import expose
 from inchworm.app.loop.intake import Drain
+from inchworm.app.loop.planning import make_plan
 from inchworm.app.serve.state import GatewaySeen, Pulse, ServerState
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.ids import ConfigurationId, TraceId, UnitId
@@ -165,6 +166,10 @@ class Shop:
             shop.slot(120, HOUR)
         return shop
 
+    def again(self, seed: int) -> None:
+        """Draw what is asked and answered from here on as after ``seed``: the same input twice."""
+        self._random = random.Random(seed)
+
     def rollouts(self) -> list[Any]:
         """All rollouts, by number."""
         return sorted(
@@ -174,7 +179,9 @@ class Shop:
     def change(self, layer: Layer, values: dict[str, Any]) -> None:
         """Plan and apply one layer, and start it."""
         declared = self.house.control.configuration(self.house.lineage().stable)
-        apply(self.house, make_plan(self.house, declared.with_layer(layer, values)).id)
+        plan = make_plan(self.house, declared.with_layer(layer, values))
+        # Its second stage asks for more sessions than its quiet days bring, so that it stays in flight.
+        apply(self.house, plan.id, undecided_because="a page shows it")
         self.round()
 
     def round(self) -> None:

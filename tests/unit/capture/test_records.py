@@ -5,7 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inchworm.capture.records import Assigned, Called, Exposed, Rated, Record, Traced, decode, encode
+from inchworm.capture.records import (
+    Assigned,
+    Called,
+    Exposed,
+    Mirrored,
+    Rated,
+    Record,
+    Shadowed,
+    Traced,
+    decode,
+    encode,
+)
 
 GOLDEN: dict[str, tuple[Record, str]] = {
     "exposed": (
@@ -24,6 +35,23 @@ GOLDEN: dict[str, tuple[Record, str]] = {
             status=200,
         ),
         "de0017a16ba863616c6c65642f31a26964a3742d31a3617070a3612f62a463616c6cc0a26174cb3ff8000000000000a4756e6974a3752d31a9756e69745f66726f6da6737461746564a76469616c656374ab6f70656e61692d63686174ad636f6e66696775726174696f6ec0a861737369676e6564c0a6696e70757473c0a97265666572656e6365c0a772657175657374c4027b7da473656e74c0a8726573706f6e7365c400a873747265616d6564c2a6737461747573ccc8a774726f75626c65c0ac74726f75626c655f73616964c0a7747466745f6d73c0aa6c6174656e63795f6d73c0a9756e6170706c69656490aa6174747269627574657380",
+    ),
+    "mirrored": (
+        Mirrored(app="a/b", unit="u", rollout="r-1", stage=0, trace="t", shadow="s", probability=0.2, at=1.0),
+        "89a16baa6d6972726f7265642f31a3617070a3612f62a4756e6974a175a7726f6c6c6f7574a3722d31a5737461676500a57472616365a174a6736861646f77a173ab70726f626162696c697479cb3fc999999999999aa26174cb3ff0000000000000",
+    ),
+    "shadowed": (
+        Shadowed(
+            id="s",
+            app="a/b",
+            at=1.0,
+            unit="u",
+            unit_from="stated",
+            dialect="openai-chat",
+            request=b"{}",
+            shadow_of="t",
+        ),
+        "de0018a16baa736861646f7765642f31a26964a173a3617070a3612f62a463616c6cc0a26174cb3ff0000000000000a4756e6974a175a9756e69745f66726f6da6737461746564a76469616c656374ab6f70656e61692d63686174ad636f6e66696775726174696f6ec0a861737369676e6564c0a6696e70757473c0a97265666572656e6365c0a772657175657374c4027b7da473656e74c0a8726573706f6e7365c400a873747265616d6564c2a6737461747573c0a774726f75626c65c0ac74726f75626c655f73616964c0a7747466745f6d73c0aa6c6174656e63795f6d73c0a9756e6170706c69656490aa6174747269627574657380a9736861646f775f6f66a174",
     ),
     "traced": (
         Traced(app="a/b", line=b'{"id":"t"}', at=2.0),
@@ -57,6 +85,7 @@ RECORDS = st.one_of(
     st.builds(Rated, value=FINITE, at=FINITE),
     st.builds(Traced, at=FINITE),
     st.builds(Exposed, assigned=st.builds(Assigned, probability=FINITE), at=FINITE),
+    st.builds(Mirrored, probability=FINITE, at=FINITE, stage=st.integers(0, 9)),
     st.builds(
         Called,
         at=FINITE,

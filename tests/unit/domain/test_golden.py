@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from inchworm.domain.assignment import Token, arm_of, bucket, served_weight
+from inchworm.domain.assignment import (
+    Token,
+    arm_of,
+    bucket,
+    held_out,
+    is_judged,
+    is_mirrored,
+    served_weight,
+    stage_salt,
+)
 from inchworm.domain.canonical import canonical
 from inchworm.domain.configuration import AppRef, Configuration
 from inchworm.domain.errors import InputError
@@ -25,6 +37,7 @@ from inchworm.domain.outcome import (
 )
 from inchworm.domain.rendering import render
 from inchworm.domain.serving import Candidate, ServingTable, resolve
+from inchworm.domain.targeting import Condition
 from inchworm.domain.trace import Arm, Assignment
 from inchworm.domain.work import WorkItem, WorkState
 
@@ -80,6 +93,10 @@ def test_bucketing_version_2() -> None:
         ("()**(%$##$%#$#", '___)((*":&'): 128,
     }
     assert {key: bucket(2, *key) for key in published} == published
+    # As the SDKs' cases.json has them: a number in [0, 1) with four digits.
+    assert [bucket(2, *key) / 10_000 for key in published] == [
+        0.0505, 0.2696, 0.2575, 0.2019, 0.124, 0.7516, 0.0128,
+    ]  # fmt: skip
 
 
 def test_unknown_hash_version_is_refused() -> None:
@@ -120,6 +137,67 @@ def test_serving_table() -> None:
     assert ServingTable.from_content(bare.content()) == bare
     with pytest.raises(ValueError, match="serving/1"):
         ServingTable.from_content({**TABLE.content(), "format": "serving/2"})
+
+
+def targeted(**more: Any) -> ServingTable:
+    assert TABLE.candidate is not None
+    return replace(TABLE, candidate=replace(TABLE.candidate, **more))
+
+
+TARGETED = targeted(
+    per_stage=True,
+    audience=(Condition(attribute="tenant", values=("acme", "globex")),),
+    holdout=0.01,
+    shadow=0.5,
+    shadow_calls=500,
+    weight=0.0,
+)
+
+
+def test_a_serving_table_for_some_only_has_a_form_that_older_readers_refuse() -> None:
+    assert canonical(TARGETED.content()) == (
+        '{"app":"shop-support/production","candidate":{"audience":[["tenant",["acme","globex"]]],'
+        '"configuration":"e0b4","hash_version":1,"holdout":0.01,"per_stage":true,"rollout":"r-1","salt":"s",'
+        '"shadow":0.5,"shadow_calls":500,"stage":1,"weight":0},"format":"serving/2","generation":7,"stable":"c7f1"}'
+    )
+    assert ServingTable.from_content(TARGETED.content()) == TARGETED
+    with pytest.raises(ValueError, match="serving/3"):
+        ServingTable.from_content({**TARGETED.content(), "format": "serving/3"})
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"per_stage": True},
+        {"audience": (Condition(attribute="unit", values=("a",)),)},
+        {"holdout": 0.0001},
+        {"shadow": 1.0},
+    ],
+    ids=lambda more: next(iter(more)),
+)
+def test_whatever_an_older_reader_would_misread_takes_the_newer_form(more: dict[str, Any]) -> None:
+    made = targeted(**more)
+    assert made.content()["format"] == "serving/2"
+    assert ServingTable.from_content(made.content()) == made
+
+
+def test_draws_beside_the_arm() -> None:
+    units = [f"u-{number}" for number in range(12)]
+    assert [is_judged(1, "s", unit, 0.5) for unit in units] == [
+        bucket(1, "s/judged", unit) < 5_000 for unit in units
+    ]
+    assert [is_mirrored(1, "s", unit, 0.5) for unit in units] == [
+        bucket(1, "s/shadow", unit) < 5_000 for unit in units
+    ]
+    assert [held_out("shop/production", unit, 0.5) for unit in units] == [
+        bucket(1, "holdout/shop/production", unit) < 5_000 for unit in units
+    ]
+    assert stage_salt("s", 2) == "s/2"
+    assert (bucket(1, "s/judged", "u-1"), bucket(1, "s/shadow", "u-1"), bucket(1, "s/2", "u-1")) == (
+        3325,
+        2897,
+        8973,
+    )
 
 
 def test_resolve_keeps_the_arm_of_a_unit_until_the_rollout_ends() -> None:

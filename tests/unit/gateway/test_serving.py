@@ -52,8 +52,10 @@ def test_it_is_attended_while_the_server_was_heard_from_lately(tmp_path: Path) -
     path = tmp_path / "published.json"
     made = Holder(path, published_key=KEY, token_key=KEY, clock=lambda: now[0], patience_s=30.0)
     made.take(document("shop"))
+    assert made.attended_for() == 0
     assert not made.attended()  # what was kept on the disk is served, and nobody watches it yet
     made.confirm()
+    assert made.attended_for() == 30.0
     now[0] = 129.9
     assert made.attended()
     now[0] = 130.0

@@ -14,10 +14,12 @@ from tests.unit.app.loop.world import NOW, World, assigned
 from tests.unit.benchmark.test_gate import compared
 from tests.unit.rollout.world import APP, Traffic, Verdicts, batch, cut, draw, exposing, rollout, store_with
 
-from inchworm.app.loop.changing import advance, apply, make_plan
+from inchworm.app.loop.changing import advance, apply
 from inchworm.app.loop.evidence import StoredUnits, unit_values
 from inchworm.app.loop.exposing import expose
-from inchworm.app.loop.measuring import build_eval_set, work_off
+from inchworm.app.loop.measuring import build_eval_set
+from inchworm.app.loop.working import work_off
+from inchworm.app.loop.planning import make_plan
 from inchworm.capture import read
 from inchworm.domain.ids import UnitId
 from inchworm.domain.layers import Layer
@@ -53,7 +55,8 @@ def flying(world: World) -> Rollout:
 
 
 def matured(world: World, flying: Rollout, now: float) -> int:
-    return len(StoredUnits(world.house).read(flying, start=0, matured_before=now, limit=100))
+    found = StoredUnits(world.house).read(flying, clock=Clock.FAST, start=0, matured_before=now, limit=100)
+    return len(found)
 
 
 def test_a_plan_applied_again_does_not_suffer_from_how_it_ended_the_first_time() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.unit.rollout.world import metric, policy
 
 from inchworm.domain.metric import Clock, Role
-from inchworm.rollout.budget import alphas, culprits, shares
+from inchworm.rollout.budget import Watch, alphas, culprits, shares
+from inchworm.rollout.monitor.crossing import crossed
 
 
 def test_goals_share_half_of_their_clock():
@@ -73,6 +74,20 @@ def test_culprits_are_those_of_closed_testing(log_e, raw):
 
     found = set(culprits(dict(zip(names, log_e, strict=True)), weights, 0.05))
     assert closed(slack) <= found <= closed(-slack)
+
+
+def test_what_is_void_keeps_its_weight_when_names_are_named():
+    """Left out it would lend its weight to others: c, with hardly more than the line, would be named too."""
+    found = crossed(
+        unit=9,
+        candidate=2,
+        total=math.log(61.5 / 3),
+        log_e={Watch("a"): -math.inf, Watch("b"): math.log(41), Watch("c"): math.log(20.5)},
+        weights=dict.fromkeys(map(Watch, "abc"), 1 / 3),
+        alpha=0.05,
+    )
+    assert found.culprits == ("b",)
+    assert found.leading == "b"
 
 
 def test_nobody_is_named_alone_where_only_the_sum_is_harmed():

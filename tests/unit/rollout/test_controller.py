@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.unit.rollout.world import (
     APP,
     HOUR,
@@ -26,15 +26,18 @@ from tests.unit.rollout.world import (
 )
 
 from inchworm.domain.errors import ConflictError, NotFoundError, TransitionError
-from inchworm.domain.ids import ConfigurationId, RolloutId, WorkId
+from inchworm.domain.ids import ConfigurationId, PlanId, RolloutId, WorkId
 from inchworm.domain.layers import Layer
-from inchworm.domain.metric import Role
-from inchworm.domain.rollout import DecisionKind, Rollout, RolloutState
+from inchworm.domain.metric import Clock, Role
+from inchworm.domain.rollout import Approval, Approvals, DecisionKind, LossBudget, Rollout, RolloutState
 from inchworm.domain.verdict import Verdict
 from inchworm.domain.work import WorkState
 from inchworm.rollout.commands import abort, act, ask, pause, promote, resume, undo
-from inchworm.rollout.controller import WorkBenchmarks, acknowledged, tick, verify_served
+from inchworm.rollout.controller import acknowledged, tick, verify_served
 from inchworm.rollout.decide import replay
+from inchworm.rollout.fleet import Memo
+from inchworm.rollout.gating import WorkBenchmarks
+from inchworm.rollout.permits import approved_by, needed
 from inchworm.rollout.ports import UnitBatch
 from inchworm.rollout.transitions import Act
 
@@ -82,9 +85,9 @@ def test_a_healthy_candidate_becomes_stable():
         DecisionKind.COMPLETE,
     ]
     end = store.rows[RolloutId("r-1")]
-    assert store.lineages[APP].stable == end.candidate
+    assert store.lineage_rows[APP].stable == end.candidate
     assert (end.base, end.ended_at, end.generation) == (STABLE.id, made[-1].at, 4)
-    assert store.lineages[APP].since == made[-1].at
+    assert store.lineage_rows[APP].since == made[-1].at
     assert [entry.kind for entry in store.told] == ["rollout"] * 4 + ["configuration"]
     assert live(store, Traffic(store, HEALTHY), hours=2, start=30 * HOUR) == []
 
@@ -94,14 +97,17 @@ def test_eight_points_worse_is_rolled_back_and_stable_never_moves():
     made = live(store, Traffic(store, WORSE, seed=3), hours=40)
     assert kinds(made)[-1] is DecisionKind.ROLLBACK
     assert store.rows[RolloutId("r-1")].state is RolloutState.ROLLED_BACK
-    assert store.lineages[APP].stable == STABLE.id
+    assert store.lineage_rows[APP].stable == STABLE.id
     assert store.tables[APP].candidate is None
 
 
 def test_every_decision_replays_to_the_bit():
     store = store_with(*steps(3, policy=policy(gate=True)))
     live(store, Traffic(store, HEALTHY), hours=60)
-    assert store.lineages[APP].stable == store.plans[store.rows[RolloutId("r-1")].plan_id].change.candidate.id
+    assert (
+        store.lineage_rows[APP].stable
+        == store.plans[store.rows[RolloutId("r-1")].plan_id].change.candidate.id
+    )
     assert len(store.made) == 3 * 5
     for decision in store.made:
         assert replay(decision) == decision
@@ -136,7 +142,7 @@ def test_a_step_that_is_there_already_or_cannot_run_is_cancelled():
     assert kinds(made) == [DecisionKind.CANCEL, DecisionKind.CANCEL]
     assert "already has this model" in made[0].because
     assert made[1].because.endswith("the window is too small.")
-    assert store.lineages[APP].generation == 1
+    assert store.lineage_rows[APP].generation == 1
 
 
 def test_thresholds_are_frozen_at_the_start():
@@ -156,8 +162,9 @@ def test_the_benchmark_is_asked_for_once_and_read_when_done():
     store = store_with(rollout(policy=policy(gate=True)))
     traffic, benchmarks = Traffic(store, HEALTHY), WorkBenchmarks(store)
     assert kinds(tick(store, traffic, benchmarks, 0.0)) == [DecisionKind.START]
-    work = WorkId("benchmark:r-1")
     row = store.rows[RolloutId("r-1")]
+    assert row.candidate is not None
+    work = WorkId(f"benchmark:r-1:{STABLE.id[:8]}-{row.candidate[:8]}")
     assert store.items[work].payload["base"] == STABLE.id
     assert store.items[work].payload["candidate"] == row.candidate
     assert (row.state, store.tables[APP].candidate) == (RolloutState.BENCHMARKING, None)
@@ -232,15 +239,19 @@ def test_another_process_at_the_monitor_is_left_alone():
     live(store, traffic, hours=0.5)
     traffic.until(2 * HOUR)
 
-    class Slow:
+    class Slow(Traffic):
         """While it reads, another controller consumes the same units."""
 
-        def read(self, rollout: Rollout, *, start: int, matured_before: float, limit: int) -> UnitBatch:
-            found = traffic.read(rollout, start=start, matured_before=matured_before, limit=limit)
+        def read(
+            self, rollout: Rollout, *, clock: Clock, start: int, matured_before: float, limit: int
+        ) -> UnitBatch:
+            found = traffic.read(
+                rollout, clock=clock, start=start, matured_before=matured_before, limit=limit
+            )
             assert kinds(tick(store, traffic, Verdicts(), 2 * HOUR)) == [DecisionKind.EXPAND]
             return found
 
-    assert tick(store, Slow(), Verdicts(), 2 * HOUR) == []
+    assert tick(store, Slow(store, HEALTHY, exposures=traffic.exposures), Verdicts(), 2 * HOUR) == []
     assert store.monitors[RolloutId("r-1")][0] == len(traffic.exposures[RolloutId("r-1")])
     check_recorded(store)
 
@@ -258,7 +269,7 @@ def test_people_act_and_are_told_the_undo():
     assert "rollout abort r-1" in promoted.undo
     check_recorded(store)
     assert act(store, two, Act.ABORT, **asked).decision.state is RolloutState.CANCELLED
-    assert store.lineages[APP].in_flight == one
+    assert store.lineage_rows[APP].in_flight == one
     check_recorded(store)
     act(store, one, Act.PROMOTE, **asked)
     with pytest.raises(
@@ -268,10 +279,10 @@ def test_people_act_and_are_told_the_undo():
     done = act(store, one, Act.PROMOTE, **asked)
     assert done.undo == "Undo: inchworm rollout undo r-1"
     check_recorded(store)
-    assert store.lineages[APP].stable != STABLE.id
+    assert store.lineage_rows[APP].stable != STABLE.id
     undone = act(store, one, Act.UNDO, **asked)
-    assert "inchworm plan" in undone.undo
-    assert store.lineages[APP].stable == STABLE.id
+    assert "inchworm rollout retry r-1" in undone.undo
+    assert store.lineage_rows[APP].stable == STABLE.id
     check_recorded(store)
     for decision in store.made:
         assert replay(decision) == decision
@@ -284,7 +295,7 @@ def test_people_act_and_are_told_the_undo():
 
 @pytest.mark.parametrize("one", [pause, resume, promote, abort, undo])
 def test_each_act_by_name_is_the_same_act(one):
-    lineage = store_with().lineages[APP]
+    lineage = store_with().lineage_rows[APP]
     for state in RolloutState:
         row: Any = exposing(2 if state in {RolloutState.SOAKING, RolloutState.COMPLETED} else 0, state=state)
         asked: dict[str, Any] = {"actor": "ana", "reason": "", "now": 0.0}
@@ -308,9 +319,29 @@ def test_a_benchmark_that_is_not_done_is_waited_for():
     store = store_with(rollout(policy=policy(gate=True)))
     made = live(store, Traffic(store, HEALTHY), hours=3, verdicts=Verdicts(None))
     assert kinds(made) == [DecisionKind.START]
-    other = replace(store.items[WorkId("benchmark:r-1")], id=WorkId("benchmark:r-0"), state=WorkState.DONE)
+    (item,) = store.items.values()
+    other = replace(item, id=WorkId("benchmark:r-0"), state=WorkState.DONE)
     store.items[other.id] = other
     assert WorkBenchmarks(store).result(store.rows[RolloutId("r-1")]) is None
+
+
+def test_a_benchmark_that_an_older_version_asked_for_is_still_read():
+    store = store_with(rollout(policy=policy(gate=True)))
+    live(store, Traffic(store, HEALTHY), hours=0, verdicts=Verdicts(None))
+    row, (item,) = store.rows[RolloutId("r-1")], store.items.values()
+    store.items.clear()
+    old = replace(
+        item,
+        id=WorkId("benchmark:r-1"),
+        state=WorkState.DONE,
+        result={"verdict": "pass", "benchmark_id": "bench-1", "because": "fine"},
+    )
+    store.items[old.id] = old
+    found = WorkBenchmarks(store).result(row)
+    assert found is not None
+    assert found.benchmark_id == "bench-1"
+    store.items[old.id] = replace(old, payload=old.payload | {"base": "another"})
+    assert WorkBenchmarks(store).result(row) is None
 
 
 def test_an_abort_sends_everybody_back():
@@ -332,7 +363,7 @@ def test_reading_back_finds_what_differs():
     store.tables[APP] = replace(table, stable=ConfigurationId("x"))
     assert "as stable" in verify_served(store, APP)[0]
     store.tables[APP] = table
-    store.lineages[APP] = replace(store.lineages[APP], in_flight=None)
+    store.lineage_rows[APP] = replace(store.lineage_rows[APP], in_flight=None)
     assert "lock" in verify_served(store, APP)[0]
     del store.tables[APP]
     assert "not both" in verify_served(store, APP)[0]
@@ -373,7 +404,7 @@ def test_a_kill_at_every_call_changes_no_decision(rates):
     for kill_at in itertools.count():
         store, deaths = life(kill_at)
         assert store.made == unharmed.made
-        assert store.lineages == unharmed.lineages
+        assert store.lineage_rows == unharmed.lineage_rows
         assert store.tables == unharmed.tables
         if deaths == 0:
             assert kill_at > 10
@@ -386,28 +417,102 @@ def test_a_kill_at_every_call_changes_no_decision(rates):
 class Interleaved(RuleBasedStateMachine):
     """Two controllers and people at one store; each commit may be overtaken by another's whole turn."""
 
-    @initialize(rates=st.sampled_from([HEALTHY, HEALTHY, HEALTHY, TERRIBLE]), gate=st.booleans())
-    def begin(self, rates, gate):
-        self.store = store_with(*steps(3, policy=policy(gate=gate, soak_s=HOUR)))
+    @initialize(
+        rates=st.sampled_from([HEALTHY, HEALTHY, HEALTHY, TERRIBLE]),
+        gate=st.booleans(),
+        approvals=st.sampled_from([None, None, Approvals(), Approvals(before=(1, 2))]),
+        budget=st.sampled_from([None, LossBudget(margin=0.03, per_s=3 * HOUR)]),
+        joint=st.booleans(),
+    )
+    def begin(self, rates, gate, approvals, budget, joint):
+        rules = policy(gate=gate, soak_s=HOUR, approvals=approvals, loss_budget=budget)
+        one, two, three = steps(3, policy=rules)
+        if joint:
+            two = replace(two, joint={Layer.PROMPT: {"system": "both"}})
+        self.store = store_with(one, two, three)
         self.traffic = Traffic(self.store, rates, gap=30.0)
-        self.now = 0.0
+        self.now, self.thaws = 0.0, 0.0
+        self.memo = Memo(most=3)
+        self.broken = 0
+
+    def frozen(self, app, now):
+        assert app == APP
+        return ("the freeze at night", self.thaws) if now < self.thaws else None
+
+    def tick(self, now, memo=None):
+        return tick(self.store, self.traffic, Verdicts(), now, frozen=self.frozen, memo=memo)
 
     @rule(hours=st.sampled_from([0.5, 3.0, 8.0]), ticks=st.integers(0, 3))
     def time_passes(self, hours, ticks):
         self.now += hours * HOUR
         self.traffic.until(self.now)
         for _ in range(ticks):
-            tick(self.store, self.traffic, Verdicts(), self.now)
+            frozen, before = self.now < self.thaws, self.share()
+            made = self.tick(self.now, self.memo)
+            if frozen and not any(one.kind is DecisionKind.EMERGENCY for one in made):
+                assert self.share() <= before, "in a freeze nothing grows"
+
+    def share(self):
+        candidate = self.store.tables[APP].candidate
+        return 0.0 if candidate is None else candidate.weight
+
+    @rule(hours=st.sampled_from([1.0, 6.0]))
+    def a_freeze_begins(self, hours):
+        self.thaws = self.now + hours * HOUR
+
+    @rule(number=st.integers(1, 3), stage=st.integers(0, 2), actor=st.sampled_from(["ana", "ben"]))
+    def somebody_approves(self, number, stage, actor):
+        said = Approval(rollout_id=RolloutId(f"r-{number}"), stage=stage, actor=actor, at=self.now)
+        self.store.agreed.append(said)
+
+    @precondition(lambda self: getattr(self, "broken", 2) < 2)
+    @rule()
+    def somebody_breaks_the_glass(self):
+        self.broken += 1
+        row = rollout(
+            10 + self.broken,
+            plan_id=PlanId(f"plan-x{self.broken}"),
+            step=1,
+            values={"name": f"fixed-{self.broken}"},
+            joint={Layer.PROMPT: {"system": f"careful-{self.broken}"}},
+            emergency="fire",
+            policy=policy(soak_s=HOUR, approvals=Approvals(count=2)),
+            created_at=self.now,
+            entered_at=self.now,
+        )
+        self.store.rows[row.id] = row
+        for _ in range(2):
+            self.tick(self.now)
+        assert self.store.rows[row.id].state is not RolloutState.QUEUED, "it waits for nobody"
+
+    @rule(to=st.sampled_from(["20%", "50%", "soak", "stable"]), number=st.integers(1, 3))
+    def a_person_jumps(self, to, number):
+        before = self.share()
+        try:
+            made = act(
+                self.store,
+                RolloutId(f"r-{number}"),
+                Act.PROMOTE,
+                actor="ben",
+                reason="",
+                now=self.now,
+                to=to,
+                frozen=self.frozen,
+            )
+        except (TransitionError, ConflictError):
+            return
+        assert self.now >= self.thaws
+        assert made.decision.weight > before
 
     def overtake(self, calls):
         """Another controller has a whole turn before the n-th call of the store."""
         if calls is not None:
-            self.store.overtaking = (calls, lambda: tick(self.store, self.traffic, Verdicts(), self.now))
+            self.store.overtaking = (calls, lambda: self.tick(self.now))
 
     @rule(overtaken=st.none() | st.integers(0, 15), back=st.booleans())
     def a_controller_ticks(self, overtaken, back):
         self.overtake(overtaken)
-        tick(self.store, self.traffic, Verdicts(), self.now - (HOUR if back else 0.0))
+        self.tick(self.now - (HOUR if back else 0.0), self.memo)
         self.store.overtaking = None
 
     @rule(wanted=st.sampled_from(Act), number=st.integers(1, 3), overtaken=st.none() | st.integers(0, 3))
@@ -424,11 +529,25 @@ class Interleaved(RuleBasedStateMachine):
     def a_controller_is_killed(self, calls):
         self.store.countdown = calls
         try:
-            tick(self.store, self.traffic, Verdicts(), self.now)
+            self.tick(self.now)
         except Killed:
             pass
         finally:
             self.store.countdown = None
+
+    @invariant()
+    def nobody_is_exposed_against_other_peoples_word(self):
+        if not hasattr(self, "store"):
+            return
+        for row in self.store.rows.values():
+            rule = needed(row.policy, row.joint)
+            if rule is None or row.emergency is not None:
+                continue
+            for stage in rule.before:
+                reached = row.state is not RolloutState.QUEUED and row.stage >= stage
+                said = approved_by(self.store.agreed, rule, stage=stage, author=row.author)
+                mine = [one for one in self.store.agreed if one.rollout_id == row.id]
+                assert not reached or (said and approved_by(mine, rule, stage=stage, author=row.author))
 
     @invariant()
     def served_is_recorded(self):

@@ -1,6 +1,7 @@
 """Deciding: the order of the rules, the sentences, the edges, and the replay."""
 
 import json
+import math
 import re
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 from tests.unit.rollout.world import HOUR, STABLE, batch, draw, exposing, metric, policy, rollout
 
 from inchworm.domain.errors import InputError, TransitionError
@@ -16,19 +18,21 @@ from inchworm.domain.layers import Layer
 from inchworm.domain.metric import Absence, Clock, Role
 from inchworm.domain.rollout import DecisionKind, RolloutState
 from inchworm.domain.verdict import Verdict
+from inchworm.rollout.controller import acknowledged
 from inchworm.rollout.decide import plan, replay
+from inchworm.rollout.lacking import units_to_settle
 from inchworm.rollout.monitor import consume, empty
-from inchworm.rollout.observed import Asked, Gated, Stopped, Turn, Watched
-from inchworm.rollout.rules import units_to_settle
+from inchworm.rollout.observed import Asked, Gated, Stopped, Subject, Turn, Watched
+from inchworm.rollout.rules import pausing
 from inchworm.rollout.snapshot import snapshot
 from inchworm.rollout.transitions import TERMINAL, Act
 
 SOAK = len(policy().stages)
 
 
-def watch(row, units, *, acknowledged=()):
+def watch(row, units, *, seen=()):
     """What is seen of ``row`` after these units."""
-    return Watched(evidence=snapshot(row, consume(row, empty(row), units)), acknowledged=acknowledged)
+    return Watched(evidence=snapshot(row, consume(row, empty(row), units)), acknowledged=seen)
 
 
 def decided(row, observed, now=2 * HOUR):
@@ -150,11 +154,44 @@ def test_a_harmed_signal_pauses_once():
     decision = decided(row, watch(row, units))
     assert (decision.kind, decision.state, decision.weight) == (DecisionKind.PAUSE, RolloutState.PAUSED, 0.2)
     assert re.match(r"paused at 20 % because the signal cost fell by (39|4\d)\.\d points", decision.because)
-    assert decided(row, watch(row, units, acknowledged=("cost",))).kind is DecisionKind.EXPAND
+    assert decided(row, watch(row, units, seen=("cost",))).kind is DecisionKind.EXPAND
     paused = exposing(metrics=row.metrics, state=RolloutState.PAUSED)
     assert plan(paused, watch(paused, units), 99 * HOUR) is None
     held = exposing(metrics=row.metrics, state=RolloutState.HOLDING)
     assert plan(held, watch(held, units), 99 * HOUR) is None
+
+
+def test_weak_evidence_of_harm_pauses_once_and_asks_where_the_policy_wants_it():
+    row = exposing(metrics=(metric(harm_margin=0.0),))
+    units = draw(4, 260, rates={"answered": (0.95, 0.86)})
+    (clock,) = watch(row, units).evidence.clocks
+    assert clock.crossing is None
+    assert clock.log_e is not None
+    assert math.log(5) < clock.log_e < math.log(20)
+    assert plan(row, watch(row, units), 2 * HOUR) is None
+    asking = replace(row, policy=replace(row.policy, alpha_pause=0.2))
+    decision = decided(asking, watch(asking, units))
+    assert (decision.kind, decision.state) == (DecisionKind.PAUSE, RolloutState.PAUSED)
+    assert "past the 5 at which a person is asked" in decision.because
+    assert replay(decision) == decision
+    seen = acknowledged([decision])
+    assert seen == ("on the fast clock",)
+    assert plan(asking, watch(asking, units, seen=seen), 2 * HOUR) is None
+
+
+def test_weak_evidence_asks_about_a_harmless_change_no_more_often_than_it_may():
+    row = exposing(metrics=(metric(harm_margin=0.0),))
+    asking = replace(row, policy=replace(row.policy, alpha_pause=0.2))
+    asked, runs = 0, 150
+    for seed in range(runs):
+        state = empty(asking)
+        for look in range(12):
+            units = draw(1_000 * seed + look, 64, rates={"answered": (0.9, 0.9)}, start=64 * look)
+            state = consume(asking, state, units)
+            if "on the fast clock" in pausing(Subject.of(asking), Watched(evidence=snapshot(asking, state))):
+                asked += 1
+                break
+    assert asked <= binom.ppf(0.999, runs, 0.2)
 
 
 def test_a_metric_whose_labels_are_void_pauses_instead_of_rolling_back():
@@ -293,10 +330,22 @@ def test_a_candidate_that_reports_nothing_where_absence_is_failure_is_harmed():
     assert decided(row, watch(row, units)).kind is DecisionKind.ROLLBACK
 
 
-def test_both_arms_all_zero_is_data():
+def test_where_everything_fails_in_both_arms_nothing_grows_and_a_person_is_asked():
+    """Nobody can be worse than 0: what is down for all is no evidence for the candidate."""
     row = exposing()
     units = batch(a=np.arange(3_000) % 5 == 0, values={"answered": np.zeros(3_000)})
-    assert decided(row, watch(row, units)).kind is DecisionKind.EXPAND
+    observed = watch(row, units)
+    assert observed.evidence.metric("answered").log_e_expand > np.log(20)
+    assert plan(row, observed, 2 * HOUR) is None
+    held = decided(row, observed, now=50 * HOUR)
+    assert held.kind is DecisionKind.HOLD
+    assert "answered was 0 for everybody at this stage, with either configuration" in held.because
+    # One success is data again.
+    one = replace(units, values={"answered": np.where(np.arange(3_000) == 7, 1.0, 0.0)})
+    assert decided(row, watch(row, one)).kind is DecisionKind.EXPAND
+    soaking = exposing(SOAK, state=RolloutState.SOAKING)
+    down = batch(a=np.arange(3_000) % 10 > 0, values={"answered": np.zeros(3_000)}, stage=SOAK)
+    assert decided(soaking, watch(soaking, down), now=999 * HOUR).kind is DecisionKind.HOLD
 
 
 def test_a_clock_that_runs_backwards_lets_no_time_pass():

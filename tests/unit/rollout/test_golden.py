@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.unit.rollout import world
 
-from inchworm.rollout.monitor import consume, empty
+from inchworm.domain.metric import Absence, Clock, Role
+from inchworm.rollout.monitor import MonitorState, consume, empty
 from inchworm.rollout.snapshot import snapshot
+from inchworm.stats.stream import log_total
 
 EVIDENCE: dict[str, Any] = {
     "format": "str",
@@ -27,7 +32,17 @@ EVIDENCE: dict[str, Any] = {
             "errored": {"baseline": "int", "candidate": "int"},
         }
     ],
-    "clocks": [{"clock": "str", "alpha": "float", "log_e": "float", "crossing": "null"}],
+    "clocks": [
+        {
+            "clock": "str",
+            "alpha": "float",
+            "log_e": "float",
+            "crossing": "null",
+            "consumed": "int",
+            "counted": {"baseline": "int", "candidate": "int"},
+            "late": {"baseline": "int", "candidate": "int"},
+        }
+    ],
     "metrics": [
         {
             "name": "str",
@@ -56,13 +71,39 @@ EVIDENCE: dict[str, Any] = {
             "log_e_coverage": "float",
             "void_at": "null",
             "alone": "null",
+            "came": "int",
+            "floored": "bool",
         }
     ],
+    "clusters": [],
+    "clusters_void_at": "null",
+    "shadow": "null",
+    "paired": "bool",
+    "segments": [],
+}
+PAST = {"consumed": "int", "sum_y": "float", "sum_sq": "float", "m": "float", "v": "float"}
+HARM_ONLY = {
+    "version": "str",
+    "past": PAST,
+    "skipped": "int",
+    "stage": "int",
+    "log_harm": [["float"]],
+    "log_expand": [],
 }
 MONITOR: dict[str, Any] = {
     "format": "str",
-    "consumed": "int",
-    "candidate": "int",
+    "clocks": {
+        "fast": {
+            "consumed": "int",
+            "candidate": "int",
+            "counted": [["int"]],
+            "harm": "null",
+            "known": "null",
+            "unknown_at": "null",
+            "late": ["int"],
+            "seen": "int",
+        }
+    },
     "expected": "float",
     "stages": [
         {
@@ -73,64 +114,32 @@ MONITOR: dict[str, Any] = {
     ],
     "ratio": {"version": "str", "units": "int", "impossible": "int", "log_wealth": ["float"]},
     "ratio_void_at": "null",
-    "harm": {},
+    "coverages": [{"version": "str", "fewer": HARM_ONLY, "more": HARM_ONLY}],
     "metrics": [
         {
             "name": "str",
-            "process": {
-                "version": "str",
-                "past": {"consumed": "int", "sum_y": "float", "sum_sq": "float", "m": "float", "v": "float"},
-                "skipped": "int",
-                "stage": "int",
-                "log_harm": [["float"]],
-                "log_expand": [["float"]],
-            },
+            "process": HARM_ONLY | {"log_expand": [["float"]]},
             "sequence": {
                 "version": "str",
-                "past": {"consumed": "int", "sum_y": "float", "sum_sq": "float", "m": "float", "v": "float"},
+                "line": "float",
+                "units": "int",
                 "skipped": "int",
-                "mantissa": ["float"],
-                "exponent": ["int"],
-                "stages": [
-                    {"overlap": "float", "units": ["int"], "weight": ["float"], "weighted_y": ["float"]}
-                ],
+                "sum_y": "float",
+                "sum_sq": "float",
+                "block": ["float"],
+                "alive": ["int"],
+                "wealth": ["int"],
+                "stages": [["float"]],
             },
-            "coverage": {
-                "version": "str",
-                "fewer": {
-                    "version": "str",
-                    "past": {
-                        "consumed": "int",
-                        "sum_y": "float",
-                        "sum_sq": "float",
-                        "m": "float",
-                        "v": "float",
-                    },
-                    "skipped": "int",
-                    "stage": "int",
-                    "log_harm": [["float"]],
-                    "log_expand": [],
-                },
-                "more": {
-                    "version": "str",
-                    "past": {
-                        "consumed": "int",
-                        "sum_y": "float",
-                        "sum_sq": "float",
-                        "m": "float",
-                        "v": "float",
-                    },
-                    "skipped": "int",
-                    "stage": "int",
-                    "log_harm": [["float"]],
-                    "log_expand": [],
-                },
-            },
-            "reported": [{"baseline": "int", "candidate": "int"}],
+            "coverage": "int",
+            "reported": [["int"]],
             "void_at": "null",
             "alone": "null",
         }
     ],
+    "clusters": [],
+    "segments": [{"since": "null", "because": "str", "metrics": [["int"]]}],
+    "shadow": "null",
 }
 
 
@@ -161,10 +170,38 @@ def test_evidence_1() -> None:
     assert metric["log_e_expand"] == pytest.approx(-0.1090241342792343, abs=1e-12)
 
 
-def test_monitor_1() -> None:
+def test_monitor_2() -> None:
     found = STATE.to_json()
-    assert found["format"] == "monitor/1"
+    assert found["format"] == "monitor/2"
     assert shape(found) == MONITOR
     process = found["metrics"][0]["process"]
     assert (process["version"], process["past"]["consumed"]) == ("rbe/1", 4)
     assert process["past"]["sum_y"] == 4.0
+    assert len(json.dumps(found)) < 14_000, "a state per rollout and moment is kept: it stays small"
+
+
+def test_monitor_1_is_still_read() -> None:
+    """300 units as version 0 of the monitor left them, with a metric on either clock."""
+    stored = json.loads((Path(__file__).parent / "monitor_1.json").read_text("utf-8"))
+    rollout = world.exposing(
+        metrics=(
+            world.metric("answered"),
+            world.metric("helpful", role=Role.GUARDRAIL, clock=Clock.JUDGED, absence=Absence.VOID),
+        )
+    )
+    state = MonitorState.from_json(stored)
+    assert [state.clocks[clock].consumed for clock in Clock] == [300, 300]
+    found = snapshot(rollout, state)
+    one, other = found.metrics
+    assert one.log_e_harm == _log_e(stored["metrics"][0]["process"]["log_harm"])
+    assert other.log_e_expand == _log_e(stored["metrics"][1]["process"]["log_expand"][:1])
+    assert found.stages[0].units.both == 300
+    more = world.draw(1, 50, rates={"answered": (0.9, 0.9), "helpful": (0.9, 0.9)}, start=300)
+    later = consume(rollout, state, more)
+    assert later.watermark == 700
+    assert MonitorState.from_json(json.loads(json.dumps(later.to_json()))) == later
+
+
+def _log_e(rows: list[list[float]]) -> float:
+    """What a mixture is worth, shares first."""
+    return float(log_total(np.array([log_total(np.array(row)[:, None])[0] for row in rows])[:, None])[0])

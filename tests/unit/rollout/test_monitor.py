@@ -74,15 +74,19 @@ def test_a_process_per_metric_is_that_of_the_statistics():
     assert found.log_e_harm == eprocess.log_e_harm(design, alone)
     assert found.log_e_expand == eprocess.log_e_expand(design, alone, 0.03 * 2.7)
     grid = sequences.update(
-        sequences.init(3), y=units.values["answered"], a=arms, pi=units.probability, stage=units.stage
+        sequences.init(3, alpha=1 - 0.95),
+        y=units.values["answered"],
+        a=arms,
+        pi=units.probability,
+        stage=units.stage,
     )
     estimate = sequences.estimate(grid)
     assert estimate is not None
     assert found.effect is not None
     assert found.effect.effect == estimate.effect
     assert (found.effect.low, found.effect.high) == (
-        sequences.interval(grid, alpha=1 - 0.95).low,
-        sequences.interval(grid, alpha=1 - 0.95).high,
+        sequences.interval(grid).low,
+        sequences.interval(grid).high,
     )
 
 

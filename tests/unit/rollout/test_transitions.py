@@ -52,7 +52,7 @@ class Walk(RuleBasedStateMachine):
         event = data.draw(st.sampled_from(possible(self.state, self.at())))
         row = transition(self.state, self.at(), event)
         assert row.to is next_state(self.state, event)
-        self.state, self.stage = row.to, self.stage + row.step
+        self.state, self.stage = row.to, row.stage_after(self.stage, STAGES)
         self.seen.append(self.state)
 
     @rule(event=st.sampled_from(Event))

@@ -14,11 +14,12 @@ from inchworm.domain.assignment import served_weight
 from inchworm.domain.change import Change, Plan, Step
 from inchworm.domain.configuration import AppRef, Configuration
 from inchworm.domain.errors import NotFoundError
-from inchworm.domain.ids import BenchmarkId, ConfigurationId, PlanId, RolloutId
+from inchworm.domain.ids import BenchmarkId, ConfigurationId, PlanId, RolloutId, WorkId
 from inchworm.domain.layers import Layer
 from inchworm.domain.metric import Absence, Clock, Metric, Role
 from inchworm.domain.points import EvidencePoint
 from inchworm.domain.rollout import (
+    Approval,
     Decision,
     LedgerEntry,
     Lineage,
@@ -28,9 +29,11 @@ from inchworm.domain.rollout import (
     Stage,
 )
 from inchworm.domain.serving import ServingTable
+from inchworm.domain.shadow import ShadowSpent
 from inchworm.domain.verdict import Verdict
 from inchworm.domain.work import WorkItem, WorkState
-from inchworm.rollout.ports import GateResult, UnitBatch
+from inchworm.rollout.populations import clocks_of, matures_after
+from inchworm.rollout.ports import GateResult, Late, PairBatch, UnitBatch
 from inchworm.rollout.transitions import IN_FLIGHT, WATCHED, weight_of
 
 APP = AppRef(app="shop", environment="production")
@@ -171,6 +174,8 @@ def cut(units: UnitBatch, first: int, last: int) -> UnitBatch:
         errored=units.errored[part],
         values={name: value[part] for name, value in units.values.items()},
         present={name: value[part] for name, value in units.present.items()},
+        cluster=None if units.cluster is None else units.cluster[part],
+        judged=None if units.judged is None else units.judged[part],
     )
 
 
@@ -178,7 +183,7 @@ def cut(units: UnitBatch, first: int, last: int) -> UnitBatch:
 class FakeStore:
     """The store's contract in memory. ``countdown`` kills the process before that many calls from now."""
 
-    lineages: dict[AppRef, Lineage] = field(default_factory=dict)
+    lineage_rows: dict[AppRef, Lineage] = field(default_factory=dict)
     tables: dict[AppRef, ServingTable] = field(default_factory=dict)
     rows: dict[RolloutId, Rollout] = field(default_factory=dict)
     made: list[Decision] = field(default_factory=list)
@@ -188,6 +193,7 @@ class FakeStore:
     plans: dict[PlanId, Plan] = field(default_factory=dict)
     monitors: dict[RolloutId, tuple[int, str]] = field(default_factory=dict)
     points: dict[RolloutId, list[EvidencePoint]] = field(default_factory=dict)
+    agreed: list[Approval] = field(default_factory=list)
     calls: int = 0
     countdown: int | None = None
     before_commit: Callable[[], object] | None = None
@@ -209,15 +215,59 @@ class FakeStore:
 
     def apps(self) -> Sequence[AppRef]:
         self._call()
-        return list(self.lineages)
+        return list(self.lineage_rows)
 
     def lineage(self, app: AppRef) -> Lineage | None:
         self._call()
-        return self.lineages.get(app)
+        return self.lineage_rows.get(app)
 
     def serving(self, app: AppRef) -> ServingTable | None:
         self._call()
         return self.tables.get(app)
+
+    def lineages(self) -> Sequence[Lineage]:
+        self._call()
+        return list(self.lineage_rows.values())
+
+    def servings(self) -> Sequence[ServingTable]:
+        self._call()
+        return list(self.tables.values())
+
+    def stable_at(self, app: AppRef, at: float) -> ConfigurationId | None:
+        self._call()
+        moved = [entry for entry in self.told if entry.kind == "configuration" and entry.app == app]
+        before = [entry for entry in moved if entry.at <= at]
+        if before:
+            return ConfigurationId(before[-1].data["to"])
+        return ConfigurationId(moved[0].data["from"]) if moved else self.lineage_rows[app].stable
+
+    def approvals(self, rollout_ids: Collection[RolloutId]) -> Sequence[Approval]:
+        self._call()
+        return [one for one in self.agreed if one.rollout_id in rollout_ids]
+
+    def put_approval(self, app: AppRef, approval: Approval, entry: LedgerEntry) -> bool:
+        self._call()
+        assert entry.app == app
+        key = (approval.rollout_id, approval.stage, approval.actor)
+        if key in {(one.rollout_id, one.stage, one.actor) for one in self.agreed}:
+            return False
+        self.agreed.append(approval)
+        self.told.append(entry)
+        return True
+
+    def watermarks(self, rollout_ids: Collection[RolloutId]) -> Mapping[RolloutId, int]:
+        self._call()
+        return {id: row[0] for id, row in self.monitors.items() if id in rollout_ids}  # noqa: A001
+
+    def add_work(self, items: Sequence[WorkItem]) -> int:
+        self._call()
+        new = [item for item in items if item.id not in self.items]
+        self.items |= {item.id: item for item in new}
+        return len(new)
+
+    def work_items(self, ids: Collection[WorkId]) -> Mapping[WorkId, WorkItem]:
+        self._call()
+        return {id: self.items[id] for id in ids if id in self.items}  # noqa: A001
 
     def configuration(self, id: ConfigurationId) -> Configuration:  # noqa: A002  # the port's name
         self._call()
@@ -227,7 +277,7 @@ class FakeStore:
 
     def put_configuration(self, app: AppRef, configuration: Configuration, *, note: str, at: float) -> None:
         self._call()
-        assert app in self.lineages
+        assert app in self.lineage_rows
         assert note.endswith(tuple(self.rows))
         assert at == at  # noqa: PLR0124  # no NaN
         self.kept[configuration.id] = configuration
@@ -272,7 +322,7 @@ class FakeStore:
             meanwhile()
         if self.rows[rollout.id].generation != decision.parent:
             return False
-        if lineage is not None and self.lineages[rollout.app].generation != expected_lineage:
+        if lineage is not None and self.lineage_rows[rollout.app].generation != expected_lineage:
             return False
         others = [r for r in self.rows.values() if r.app == rollout.app and r.id != rollout.id]
         if rollout.state in IN_FLIGHT and any(r.state in IN_FLIGHT for r in others):
@@ -281,13 +331,16 @@ class FakeStore:
         stored = replace(decision, evidence=json.loads(json.dumps(decision.evidence, allow_nan=False)))
         self.rows[rollout.id] = rollout
         if lineage is not None:
-            self.lineages[rollout.app] = lineage
+            self.lineage_rows[rollout.app] = lineage
         if serving is not None:
             self.tables[rollout.app] = serving
         self.made.append(stored)
         self.told += ledger
         for item in work:
-            self.items.setdefault(item.id, item)
+            present = self.items.get(item.id)
+            again = present is not None and present.kind != item.kind
+            if present is None or (again and present.state in {WorkState.READY, WorkState.FAILED}):
+                self.items[item.id] = item
         return True
 
     def decisions(self, rollout_id: RolloutId) -> Sequence[Decision]:
@@ -363,7 +416,38 @@ class Traffic:
             rows = self.exposures.setdefault(table.candidate.rollout_id, [])
             rows.append((number, table.candidate.stage, bool(draw_ < weight), weight, self.arrived))
 
-    def read(self, rollout: Rollout, *, start: int, matured_before: float, limit: int) -> UnitBatch:
+    def pairs(self, rollout: Rollout, *, start: int, matured_before: float, limit: int) -> PairBatch:
+        assert (rollout.id, matured_before >= 0, limit > 0, start) == (rollout.id, True, True, 0)
+        return PairBatch.none()
+
+    def late(self, rollout: Rollout, *, clock: Clock, before: int, since: int) -> Late:
+        assert rollout.id
+        assert clock in Clock
+        assert before >= 0
+        return Late(baseline=0, candidate=0, seen=since)
+
+    def matured(self, rollouts: Sequence[Rollout], now: float) -> Mapping[RolloutId, int]:
+        return {
+            one.id: sum(
+                row[4] <= now - matures_after(one.policy, clock)
+                for clock in clocks_of(one)
+                for row in self.exposures.get(one.id, [])
+            )
+            for one in rollouts
+        }
+
+    def spent(self, rollout: Rollout) -> ShadowSpent:
+        assert rollout.id
+        return ShadowSpent()
+
+    def changes(self, rollout: Rollout) -> Sequence[tuple[float, str]]:
+        assert rollout.id
+        return ()
+
+    def read(
+        self, rollout: Rollout, *, clock: Clock, start: int, matured_before: float, limit: int
+    ) -> UnitBatch:
+        assert clock in Clock
         rows = [row for row in self.exposures.get(rollout.id, [])[start:][:limit] if row[4] <= matured_before]
         a = np.array([row[2] for row in rows], dtype=bool)
         luck = np.array(
@@ -397,12 +481,15 @@ class Verdicts:
             because="answered −0.2 points (−1.0 … +0.6) over 600 cases",
         )
 
+    def budget(self, rollout: Rollout) -> GateResult | None:
+        return None if rollout.anchor is None else self.result(rollout)
+
 
 def store_with(*rollouts: Rollout, stable: Configuration = STABLE) -> FakeStore:
     """A store with one app, its stable configuration and these rollouts, each plan's steps in a row."""
     store = FakeStore()
     store.kept[stable.id] = stable
-    store.lineages[APP] = Lineage(
+    store.lineage_rows[APP] = Lineage(
         app=APP, stable=stable.id, generation=1, in_flight=None, since=0.0, note="init"
     )
     store.tables[APP] = ServingTable(app=APP, generation=1, stable=stable.id)
@@ -437,7 +524,7 @@ def check_recorded(store: FakeStore) -> None:
     """What is served is what is recorded, at most one rollout is in flight, and it holds the lock."""
     flying = [row for row in store.rows.values() if row.state in IN_FLIGHT]
     assert len(flying) <= 1
-    lineage, table = store.lineages[APP], store.tables[APP]
+    lineage, table = store.lineage_rows[APP], store.tables[APP]
     assert lineage.in_flight == (flying[0].id if flying else None)
     assert table.stable == lineage.stable
     if flying and flying[0].state in WATCHED and flying[0].stage >= 0:

@@ -15,6 +15,7 @@ from tests.unit.store.values import (
     CANDIDATE,
     OTHER,
     after,
+    benchmark,
     case_id,
     configuration_id,
     decision,
@@ -27,7 +28,7 @@ from tests.unit.store.values import (
 )
 
 from inchworm.domain.attribution import Attribution, Corner, Proposal
-from inchworm.domain.benchmark import Benchmark, Interval, Trial
+from inchworm.domain.benchmark import Interval, Trial
 from inchworm.domain.configuration import AppRef, Configuration
 from inchworm.domain.errors import ConflictError, InputError, NotFoundError, StoreError, UsageError
 from inchworm.domain.evalset import Case, EvalSet
@@ -35,8 +36,7 @@ from inchworm.domain.ids import BenchmarkId, ConfigurationId, EvalSetId, PlanId,
 from inchworm.domain.layers import Layer
 from inchworm.domain.outcome import Errored, Failed, Ok
 from inchworm.domain.points import MOST, EvidencePoint, MetricPoint
-from inchworm.domain.rollout import DecisionKind, RolloutState
-from inchworm.domain.verdict import Verdict
+from inchworm.domain.rollout import Approval, DecisionKind, RolloutState
 from inchworm.domain.work import WorkState
 from inchworm.store.control import ControlStore, ImportRecord
 from inchworm.store.control.database import REVISIONS
@@ -109,19 +109,25 @@ def test_whatever_an_older_version_wrote_is_there_after_an_upgrade(path, since):
         store.reserve_rollouts(1)
         assert store.enqueue([rollout(1)], expected_stable=BASE.id, ledger=[entry(at=2.0)])
         assert start(store, 1)
+        store.put_plan(plan(), at=3.0)
+        store.put_eval_set(_eval_set(1, (_case(1),)), at=3.0)
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         command.downgrade(alembic_settings(connection), since)
     engine.dispose()
     before = dump(path)
     assert before["alembic_version"] == [(since,)]
+    before["audit"] = [row[:7] for row in before["audit"]]  # without the chain, where there was one
 
     with ControlStore.open(path) as store:
         assert store.rollout(RolloutId("r-1")).state is RolloutState.BENCHMARKING
         assert store.points(RolloutId("r-1")) == []
         assert store.api_keys() == []
         assert store.reserve_rollouts(1) == ["r-2"], "ids are never given twice"
+        assert store.verify_audit().breaks == ()
+        assert store.audit_head().number == len(before["audit"])
     after_it = dump(path)
+    after_it["audit"] = [row[:7] for row in after_it["audit"]]
     assert after_it.pop("alembic_version") == [(REVISIONS[-1],)]
     unchanged = before.keys() - {"alembic_version", "counters", "sqlite_sequence"}
     assert {"configurations", "lineages", "serving", "rollouts", "decisions", "ledger", "audit"} <= unchanged
@@ -195,6 +201,8 @@ def test_a_path_that_is_a_folder_is_said_so(tmp_path):
 @pytest.mark.parametrize("act", ["UPDATE {} SET at = 0", "DELETE FROM {}"])
 def test_what_was_appended_cannot_be_changed_or_removed(begun, path, table, act):
     assert start(begun, 1)
+    said = Approval(rollout_id=RolloutId("r-1"), stage=0, actor="ben", at=2.0)
+    assert begun.put_approval(APP, said, entry())
     with sqlite3.connect(path) as raw, pytest.raises(sqlite3.IntegrityError, match="append-only"):
         raw.execute(act.format(table))
     raw.close()
@@ -549,20 +557,7 @@ def test_a_proposal_is_closed_once(store):
 
 
 def test_benchmarks_and_attributions_come_back_newest_first(store):
-    made = Benchmark(
-        id=BenchmarkId("bench-1"),
-        app=APP,
-        base=BASE.id,
-        candidate=CANDIDATE.id,
-        eval_set=EvalSetId("core@1"),
-        repetitions=1,
-        trials=2,
-        comparisons=(),
-        clusters=(),
-        regressed=(),
-        verdict=Verdict.NO_DATA,
-        cost_usd=None,
-    )
+    made = benchmark()
     store.put_benchmark(made, at=1.0)
     store.put_benchmark(replace(made, id=BenchmarkId("bench-2")), at=2.0)
     store.put_benchmark(made, at=3.0)

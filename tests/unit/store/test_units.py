@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.unit.store.values import APP, assigned, exposure, score, trace
 
 from inchworm.domain.errors import ConflictError, InputError
-from inchworm.domain.ids import RolloutId, UnitId
+from inchworm.domain.ids import RolloutId, TraceId, UnitId
 from inchworm.domain.outcome import Errored, Failed, Ok, Score, Scored, Unscored
 from inchworm.domain.trace import Arm, Usage
 from inchworm.store.traces import TraceStore
@@ -223,3 +223,66 @@ def test_assignments_are_found_by_unit_within_their_rollout(store):
     assert store.assignments(ROLLOUT, []) == {}
     with pytest.raises(InputError, match="surrogate"):
         store.assignments(ROLLOUT, [UnitId("\ud800")])
+
+
+def call(of: int, name: str, **changes: Any) -> Any:
+    """An interaction of unit ``of``; a unit may have several."""
+    return assigned(of, id=TraceId(name), **changes)
+
+
+def test_a_unit_has_its_id_and_the_cluster_of_its_first_trace(store):
+    store.add_exposures([exposure(n) for n in range(3)])
+    late, early, plain = call(0, "late", at=1200.0), call(0, "early", at=1100.0), call(1, "plain")
+    store.add_traces([late, early, plain], cluster={late.id: "refunds", early.id: "orders"})
+    rows = store.units(ROLLOUT, **ALL)
+    assert rows.unit == ("u0", "u1", "u2")
+    assert rows.cluster == ("orders", None, None)
+
+
+def test_only_what_comes_within_a_units_window_counts(store):
+    store.add_exposures([exposure(0, at=1000.0)])
+    store.add_traces([call(0, f"t-{n}", at=1000.0 + 100 * n) for n in range(4)])
+    assert store.units(ROLLOUT, **ALL).traces.tolist() == [4]
+    assert store.units(ROLLOUT, **ALL, window_s=200.0).traces.tolist() == [3]
+    assert store.arrived(ROLLOUT, before=1, since=-1, window_s=200.0).baseline == 3
+
+
+def test_drawn_anew_at_each_stage_a_unit_is_another_each_time(store):
+    """One user at two stages, by chance in the same arm: each exposure has the traces of its stage."""
+    store.add_exposures([exposure(0), exposure(1, unit_id=UnitId("u0"), stage=1, arm=Arm.BASELINE, draw=1)])
+    first, *then = (call(0, f"t-{n}") for n in range(3))
+    then = [replace(one, assignment=replace(one.assignment, stage=1)) for one in then]
+    store.add_traces([first, *then])
+    store.add_scores([(APP, then[0].id, score(0.5, "helpful"))])
+    rows = store.units(ROLLOUT, **ALL)
+    assert rows.traces.tolist() == [1, 2]
+    assert rows.scores["helpful"].present.tolist() == [False, True]
+    assert store.arrived(ROLLOUT, before=1, since=-1)[:2] == (1, 0)
+    assert store.arrived(ROLLOUT, before=2, since=-1)[:2] == (3, 0)
+
+
+def test_what_arrives_for_units_that_were_read_is_counted_from_there(store):
+    store.add_exposures([exposure(n) for n in range(4)])
+    store.add_traces([call(n, f"t-{n}") for n in (0, 1)])
+    baseline, candidate, seen = store.arrived(ROLLOUT, before=0, since=-1)
+    assert (baseline, candidate) == (0, 0)
+    store.add_traces([call(n, f"late-{n}") for n in (0, 1, 2, 3)])
+    found = store.arrived(ROLLOUT, before=3, since=seen)
+    assert (found.baseline, found.candidate) == (2, 1)
+    assert store.arrived(ROLLOUT, before=3, since=found.seen)[:2] == (0, 0)
+
+
+def test_scores_that_arrive_for_units_that_were_read_are_counted_by_metric(store):
+    store.add_exposures([exposure(n) for n in range(4)])
+    store.add_traces([call(n, f"t-{n}") for n in range(4)])
+    assert store.scored(ROLLOUT, ["helpful"], before=3, since=-1) == (0, 0, 0)
+    store.add_scores(
+        [
+            (APP, TraceId(name), score(0.5, named))
+            for name, named in (("t-0", "helpful"), ("t-0", "other"), ("t-1", "helpful"), ("t-3", "helpful"))
+        ]
+    )
+    found = store.scored(ROLLOUT, ["helpful"], before=3, since=0)
+    assert (found.baseline, found.candidate) == (1, 1)
+    assert store.scored(ROLLOUT, ["helpful"], before=3, since=found.seen)[:2] == (0, 0)
+    assert store.scored(ROLLOUT, [], before=3, since=-1)[:2] == (0, 0)

@@ -3,12 +3,15 @@
 from dataclasses import replace
 from typing import Any
 
+from inchworm.domain.benchmark import Benchmark
 from inchworm.domain.change import Change, Plan, Step, diff
 from inchworm.domain.configuration import AppRef, Configuration
 from inchworm.domain.ids import (
+    BenchmarkId,
     CaseId,
     ConfigurationId,
     DecisionId,
+    EvalSetId,
     PlanId,
     RolloutId,
     TraceId,
@@ -29,6 +32,7 @@ from inchworm.domain.rollout import (
 )
 from inchworm.domain.serving import ServingTable
 from inchworm.domain.trace import Arm, Assignment, Exposure, Trace, Usage
+from inchworm.domain.verdict import Verdict
 from inchworm.domain.work import WorkItem
 
 APP = AppRef(app="shop", environment="production")
@@ -43,6 +47,23 @@ def plan(app: AppRef = APP, name: str = "plan-1") -> Plan:
     )
     change = Change(app=app, base=BASE, candidate=CANDIDATE, author="ana")
     return Plan(id=PlanId(name), change=change, steps=(step,), diffs=diff(BASE, CANDIDATE), notes=("valid",))
+
+
+def benchmark() -> Benchmark:
+    return Benchmark(
+        id=BenchmarkId("bench-1"),
+        app=APP,
+        base=BASE.id,
+        candidate=CANDIDATE.id,
+        eval_set=EvalSetId("core@1"),
+        repetitions=1,
+        trials=2,
+        comparisons=(),
+        clusters=(),
+        regressed=(),
+        verdict=Verdict.NO_DATA,
+        cost_usd=None,
+    )
 
 
 def rollout(number: int, app: AppRef = APP, **changes: Any) -> Rollout:

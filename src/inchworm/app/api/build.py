@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from inchworm import __version__
 from inchworm.app.api import (
+    catalogue,
     changing,
     errors,
     handing,
@@ -20,6 +21,7 @@ from inchworm.app.api import (
     models,
     operations,
     rollouts,
+    simulating,
     stores,
     traces,
 )
@@ -84,7 +86,18 @@ def build(
     api = APIRouter(
         prefix=PREFIX, responses={code: {"model": models.Wrong} for code in (401, 403, 404, 409, 422)}
     )
-    for part in (looking, traces, measuring, changing, rollouts, handing, login, stores):
+    for part in (
+        looking,
+        catalogue,
+        traces,
+        measuring,
+        changing,
+        rollouts,
+        simulating,
+        handing,
+        login,
+        stores,
+    ):
         api.include_router(part.router())
     api.include_router(operations.doctor())
     app.include_router(api)

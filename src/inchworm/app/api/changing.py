@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
 from inchworm.app import asjson, names
 from inchworm.app.api import models
-from inchworm.app.api.deps import After, Limit, ToDeploy, ToView, changed, paged
+from inchworm.app.api.deps import After, Limit, ToAdminister, ToDeploy, ToView, changed, paged
 
 
 def router() -> APIRouter:
@@ -58,39 +58,68 @@ def router() -> APIRouter:
 
     @routes.post("/plans", status_code=201, summary="Take a change apart into one-layer steps")
     def plan(request: Request, house: ToDeploy, asked: models.Plan) -> models.Planned:
-        """Nothing moves before the plan is applied."""
-        from inchworm.app.loop.changing import look_ahead, make_plan
+        """Nothing moves before the plan is applied. With `measure` it is answered when all is measured."""
+        from inchworm.app.loop.corners import Measuring
+        from inchworm.app.loop.planning import look_ahead, make_plan
 
-        made = make_plan(house, names.configuration(house, asked.to), reason=asked.reason)
+        made = make_plan(
+            house,
+            names.configuration(house, asked.to),
+            reason=asked.reason,
+            via=None if asked.via is None else names.configuration(house, asked.via),
+            joint=asked.joint,
+            measuring=Measuring(max_usd=asked.max_usd) if asked.measure else None,
+        )
         said = asjson.planned(made, look_ahead(house, made))
         changed(request)
         return models.Planned.model_validate(said)
 
     @routes.get("/plans/{name}", summary="Show a plan, with what carrying it through would take now")
     def planned(house: ToView, name: str) -> models.Planned:
-        from inchworm.app.loop.changing import find_plan, look_ahead
+        from inchworm.app.loop.planning import find_plan, look_ahead
 
         found = house.control.plan(find_plan(house, name))
         return models.Planned.model_validate(asjson.planned(found, look_ahead(house, found)))
 
     @routes.post("/plans/{name}/apply", status_code=201, summary="Queue the steps of a plan")
-    def apply(request: Request, house: ToDeploy, name: str) -> models.Applied:
+    def apply(
+        request: Request, house: ToDeploy, name: str, asked: models.Apply | None = None
+    ) -> models.Applied:
         """The control loop starts the first step as soon as nothing is before it.
 
-        Refused if stable has moved since the plan was made, or if the plan was applied already.
+        Refused if stable has moved since the plan was made, if the plan was applied already, or if its policy
+        cannot decide at the app's traffic and no reason is given.
         """
+        from inchworm.app.loop.changing import ahead_of
         from inchworm.app.loop.changing import apply as queue
-        from inchworm.app.loop.changing import find_plan
+        from inchworm.app.loop.planning import find_plan
 
-        queued = queue(house, find_plan(house, name))
+        reason = None if asked is None else asked.undecided_because
+        queued = queue(house, find_plan(house, name), undecided_because=reason)
         changed(request)
         first = queued[0]
-        said: dict[str, Any] = {
-            "plan": first.plan_id,
-            "rollouts": [{"id": one.id, "step": one.step, "layer": str(one.layer)} for one in queued],
-            "first": {"id": first.id, "state": first.state.value, "because": first.because},
-            "undo": f"inchworm rollout abort {first.id}",
-        }
+        return models.Applied.model_validate(asjson.applied(queued, first, ahead_of(house, first)))
+
+    @routes.post("/plans/{name}/break-glass", status_code=201, summary="EMERGENCY: a whole plan at once")
+    def break_glass(
+        request: Request, house: ToAdminister, name: str, asked: models.BreakGlass
+    ) -> models.Applied:
+        """Past the queue, its benchmark, freezes, approvals and stages, to everybody but the holdback.
+
+        What is in flight is aborted. Everybody is told, and the ledger keeps the reason.
+        """
+        from inchworm.app.loop.emergency import break_glass as emergency
+        from inchworm.app.loop.planning import find_plan
+
+        made = emergency(house, find_plan(house, name), asked.reason)
+        changed(request)
+        said = {**asjson.applied([made], made, None), "emergency": made.emergency}
         return models.Applied.model_validate(said)
+
+    @routes.get("/queue", summary="Show what is in flight, what waits and why, and the freezes ahead")
+    def queue(house: ToView) -> models.Anything:
+        from inchworm.app.loop.queueing import look
+
+        return models.told(**asjson.queue(look(house)))
 
     return routes

@@ -13,6 +13,8 @@ from inchworm.app.api.auth import Principal, is_gateway, need, state_of
 from inchworm.app.api.deps import After, Limit, ToView, changed, paged, version
 from inchworm.app.serve.state import GatewaySeen
 from inchworm.domain.access import Scope
+from inchworm.domain.keys import Purpose, derive
+from inchworm.domain.published import WITNESS, witness
 from inchworm.domain.published import version as version_of
 
 _LONGEST_WAIT_S = 25.0
@@ -66,9 +68,33 @@ def router() -> APIRouter:
         return models.Entries(entries=[asjson.ledger_entry(one) for one in found], after=following)
 
     @routes.get("/audit", summary="List who did what, newest first")
-    def audit(house: ToView, limit: Limit = 50, after: After = None) -> models.Entries:
-        found, following = house.control.audit_page(house.app, after=after, limit=limit)
+    def audit(
+        house: ToView,
+        *,
+        actor: Annotated[str | None, Query(description="Only what this one did.")] = None,
+        action: Annotated[str | None, Query(description="rollout, rollout.pause, key, lineage, …")] = None,
+        subject: Annotated[str | None, Query(description="Only about this id.")] = None,
+        since: Annotated[str | None, Query(description="2h, 7d, or 2026-11-09T14:00.")] = None,
+        limit: Limit = 50,
+        after: After = None,
+    ) -> models.Entries:
+        from inchworm.store.control import AuditFilter
+
+        start = None if since is None else names.moment(since, house.now())
+        only = AuditFilter(actor=actor, action=action, subject=subject, since=start)
+        found, following = house.control.audit_page(house.app, only=only, after=after, limit=limit)
         return models.Entries(entries=[asjson.audit_entry(one) for one in found], after=following)
+
+    @routes.get("/audit/verify", summary="Check that the audit trail is what was written")
+    def verify_audit(
+        house: ToView,
+        expect: Annotated[
+            str | None,
+            Query(pattern="^[0-9a-f]{64}$", description="A head that was told before and kept elsewhere."),
+        ] = None,
+    ) -> models.Anything:
+        """As `inchworm audit verify --json`: 200 whether it is whole or not."""
+        return models.told(**asjson.audit_check(house.control.verify_audit(expect)))
 
     @routes.get("/gateways", summary="List the gateways that asked since the server started")
     def gateways(request: Request, _house: ToView) -> models.Anything:
@@ -94,15 +120,22 @@ def router() -> APIRouter:
         wait: Annotated[float, Query(ge=0, le=_LONGEST_WAIT_S)] = 0.0,
         gateway: Annotated[str | None, Query(max_length=_SHORT_TEXT)] = None,
         url: Annotated[str | None, Query(max_length=_SHORT_TEXT)] = None,
+        nonce: Annotated[str | None, Query(pattern="^[0-9a-f]{16,64}$")] = None,
     ) -> Response:
-        """The signed document once it differs from the version that you hold; 304 after `wait` seconds."""
+        """The signed document once it differs from the version that you hold; 304 after `wait` seconds.
+
+        With a `nonce` the answer bears a witness that it was made for this very question.
+        """
         state = state_of(request)
         if from_gateway and gateway is not None and url is not None:
             state.publisher.heard_from(GatewaySeen(name=gateway, url=url, holds=holds, at=state.house.now()))
         document = await state.publisher.newer_than(holds, timeout_s=wait)
+        name = (holds or "") if document is None else version_of(document)
+        headers = {"ETag": f'"{name}"'}
+        if from_gateway and nonce is not None:
+            headers[WITNESS] = witness(derive(state.master, Purpose.PUBLISHED), nonce, name)
         if document is None:
-            return Response(status_code=304, headers={"ETag": f'"{holds}"'})
-        headers = {"ETag": f'"{version_of(document)}"'}
+            return Response(status_code=304, headers=headers)
         return Response(document, media_type="application/json", headers=headers)
 
     @routes.post("/wake", summary="Ask the control loop to look now")

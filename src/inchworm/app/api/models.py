@@ -95,6 +95,10 @@ class Plan(Asked):
 
     to: Name = Field(default="declared", description="declared, or the beginning of a configuration's id.")
     reason: Text = ""
+    via: Name | None = Field(default=None, description="A configuration that the way leads over.")
+    joint: bool = Field(default=False, description="Let layers that are coupled move in one step.")
+    measure: bool = Field(default=False, description="Measure all combinations of the layers first.")
+    max_usd: float | None = Field(default=None, ge=0, description="What measuring may cost at most.")
 
 
 class Act(Asked):
@@ -103,10 +107,38 @@ class Act(Asked):
     reason: Text = Field(default="", description="For those who read the ledger.")
 
 
+class Wish(Act):
+    """An act that a rollout is asked for."""
+
+    to: Name | None = Field(
+        default=None, description="Of a promotion: a stage's share such as 50%, soak, or stable."
+    )
+
+
+class Apply(Asked):
+    """How a plan is applied; nothing need be said."""
+
+    undecided_because: Text | None = Field(
+        default=None,
+        description="For the ledger: why it is wanted although its policy cannot decide at this traffic.",
+    )
+
+
+class BreakGlass(Asked):
+    """An emergency."""
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=4_000, strip_whitespace=True)] = Field(
+        description="Why. It stays in the ledger and the audit trail."
+    )
+
+
 class Units(Asked):
     """Units to resolve."""
 
     units: list[Name] = Field(min_length=1, max_length=1_000)
+    attributes: dict[Name, str] = Field(
+        default={}, max_length=50, description="What is known of all of them, for a stage's audience."
+    )
 
 
 class NewKey(Asked):
@@ -185,6 +217,7 @@ class Rollout(Told):
     evidence: dict[str, Any] | None
     decisions: list[dict[str, Any]]
     may: list[str] = Field(description="What a person may ask now.")
+    approvals: list[dict[str, Any]] = Field(default=[], description="Who agreed to it.")
 
 
 class Acted(Told):
@@ -278,6 +311,7 @@ class Applied(Told):
     plan: str
     rollouts: list[dict[str, Any]]
     first: dict[str, Any]
+    behind: str | None = Field(default=None, description="The rollout that the first one waits for.")
     undo: str
 
 

@@ -19,10 +19,12 @@ from inchworm.app.serve.readings import Readings
 from inchworm.app.serve.state import ServerState
 
 _PUBLIC = {
+    "audit": "The audit trail is not what was written.",
     "benchmarks": "A benchmark could not be made.",
     "controller": "Rollouts are not decided.",
     "drain": "What gateways recorded is not taken in.",
     "inchworm.yaml": "A change of the file could not be followed.",
+    "notifications": "Some people were not told what they wanted to hear.",
     "publisher": "What gateways are told is not kept up to date.",
     "quarantine": "Some records could not be taken in.",
     "spool": "What gateways recorded waits to be taken in.",

@@ -47,15 +47,51 @@ def router() -> APIRouter:
         identical = all(one["identical"] for one in results)
         return models.told(rollout=found.id, identical=identical, decisions=results)
 
+    @routes.get("/rollouts/{name}/approvals", summary="List who agreed to it")
+    def approvals(house: ToView, name: str) -> models.Anything:
+        found = names.rollout(house, name)
+        rows = [asjson.approval(one) for one in house.control.approvals([found.id])]
+        return models.told(rollout=found.id, approvals=rows)
+
+    @routes.post("/rollouts/{name}/approve", summary="Agree to somebody else's rollout going on")
+    def approve(
+        request: Request,
+        house: ToDeploy,
+        name: str,
+        asked: Annotated[models.Act | None, Body()] = None,
+    ) -> models.Anything:
+        """About the next stage that needs it. The word of whoever applied it does not count."""
+        from inchworm.app.loop.approving import approve as agree
+
+        found = names.rollout(house, name)
+        done = agree(house, found, reason="" if asked is None else asked.reason)
+        changed(request)
+        return models.told(**asjson.approved(done))
+
+    @routes.post("/rollouts/{name}/retry", status_code=201, summary="Try one again that did not stay")
+    def retry(
+        request: Request,
+        house: ToDeploy,
+        name: str,
+        asked: Annotated[models.Act | None, Body()] = None,
+    ) -> models.Anything:
+        """The same values as a new rollout, queued on what is stable when its turn comes."""
+        from inchworm.app.loop.changing import retry as again
+
+        made = again(house, names.rollout(house, name), reason="" if asked is None else asked.reason)
+        changed(request)
+        return models.told(**asjson.retried(made))
+
     @routes.post("/rollouts/{name}/{act}", summary="Pause, resume, promote, abort or undo")
     def act(
         request: Request,
         house: ToDeploy,
         name: str,
         act: Act,
-        asked: Annotated[models.Act | None, Body()] = None,
+        asked: Annotated[models.Wish | None, Body()] = None,
     ) -> models.Acted:
         """Each act is a decision, with its sentence, and tells how to take it back."""
+        from inchworm.app.loop.freezing import freezes
         from inchworm.rollout.commands import act as do
 
         acted = do(
@@ -65,6 +101,8 @@ def router() -> APIRouter:
             actor=house.actor,
             reason="" if asked is None else asked.reason,
             now=house.now(),
+            to=None if asked is None else asked.to,
+            frozen=freezes(house),
         )
         changed(request)
         return models.Acted.model_validate(asjson.acted(acted))
@@ -77,7 +115,7 @@ def router() -> APIRouter:
         if not all(unit.strip() for unit in asked.units):
             raise UsageError("a unit needs a name: the id of a session, a user or a request")
         now = house.now()
-        answers = expose(house, [(UnitId(unit), now) for unit in asked.units])
+        answers = expose(house, [(UnitId(unit), now) for unit in asked.units], asked.attributes)
         changed(request)
         rows = [asjson.resolved(unit, one) for unit, one in zip(asked.units, answers, strict=True)]
         return models.told(app=str(house.app), units=rows)

@@ -18,7 +18,7 @@ from inchworm.app.api.deps import changed
 from inchworm.app.api.errors import RefusedError, body
 from inchworm.app.api.sessions import LOCAL
 from inchworm.app.codes import VALUE, code_of
-from inchworm.app.remote.methods import METHODS, STORES, actors
+from inchworm.app.remote.methods import METHODS, STORES, actors, least
 from inchworm.app.remote.wire import Wire, arguments_of, result_of
 from inchworm.domain.access import Scope
 from inchworm.domain.errors import InchwormError, NotFoundError
@@ -49,6 +49,7 @@ def router() -> APIRouter:
         await Need(scope)(request, credentials)
         asked = await request.body()
         said = await run_in_threadpool(_read, store, method, asked)
+        await Need(least(store, method, said.values))(request, credentials)
         foreign = actors(method, said.values) - {principal.name}
         if foreign and principal.key != LOCAL:
             raise RefusedError(

@@ -41,6 +41,7 @@ class Filters:
         text: whose inputs, answer or reference contain these words.
         since: at that time or later: 2h, 7d, or 2026-11-09T14:00.
         until: before that time.
+        shadow: answers to mirrored calls, which nobody saw, in place of all that somebody saw.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Filters:
         text: Annotated[str | None, Query(max_length=1_000)] = None,
         since: Annotated[str | None, Query(description="2h, 7d, or 2026-11-09T14:00.")] = None,
         until: Annotated[str | None, Query(description="The same.")] = None,
+        shadow: Annotated[bool, Query(description="Only answers to mirrored calls.")] = False,
     ) -> None:
         now = house.now()
         self.house = house
@@ -69,6 +71,7 @@ class Filters:
             text=text,
             since=None if since is None else names.moment(since, now),
             until=None if until is None else names.moment(until, now),
+            shadow=shadow,
         )
 
 
@@ -99,7 +102,9 @@ def router() -> APIRouter:
         """By its id, or by at least 4 characters that only its id begins with."""
         found = house.traces.trace(house.app, trace_id)
         cluster = house.traces.clusters(house.app, [found.id]).get(found.id)
-        return models.OneTrace.model_validate({"trace": asjson.whole_trace(found, cluster)})
+        return models.OneTrace.model_validate(
+            {"trace": asjson.whole_trace(found, cluster, house.traces.shadow_of(house.app, found.id))}
+        )
 
     @routes.post("/scores", summary="Send feedback")
     def rated(

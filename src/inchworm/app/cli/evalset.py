@@ -142,8 +142,8 @@ def proposals(session: Session, *, every: bool, as_json: bool) -> None:
 @pass_session
 def accept(session: Session, *, proposal: str, as_json: bool) -> None:
     """Admit the cases of a proposal: the eval set gets a new version."""
-    from inchworm.app.loop.measuring import MAIN
     from inchworm.app.loop.measuring import accept as admit
+    from inchworm.app.loop.sampling import MAIN
 
     with session.house() as house:
         grown, added = admit(house, open_proposal(house, proposal))

@@ -10,7 +10,7 @@ from inchworm.app.cli.output import emit, say, table, when, width
 from inchworm.app.cli.session import Session, json_option, pass_session
 from inchworm.app.texts import one_line
 from inchworm.domain.ids import UnitId, short
-from inchworm.domain.wording import counted
+from inchworm.domain.wording import counted, listed
 
 _HERE = "inchworm.app.cli.rollout"
 _ACTS = "inchworm.app.cli.rollout_acts"
@@ -22,11 +22,16 @@ group = LazyGroup(
         "ls": Lazy(f"{_HERE}:ls", "List rollouts (what you get without a command)."),
         "show": Lazy(f"{_HERE}:show", "Show exposures, evidence and decisions."),
         "watch": Lazy("inchworm.app.cli.rollout_watch:watch", "Carry it through, and show how it goes."),
+        "simulate": Lazy(
+            "inchworm.app.cli.rollout_simulate:simulate", "Say what would happen before anyone is exposed."
+        ),
         "pause": Lazy(f"{_ACTS}:pause", "Stop it from growing; guardrails run on."),
         "resume": Lazy(f"{_ACTS}:resume", "Let it go on."),
         "promote": Lazy(f"{_ACTS}:promote", "Move it up one rung, ahead of the evidence."),
+        "approve": Lazy(f"{_ACTS}:approve", "Agree to somebody else's rollout going on."),
         "abort": Lazy(f"{_ACTS}:abort", "Stop it for good; everybody gets stable."),
         "undo": Lazy(f"{_ACTS}:undo", "Take a completed one back."),
+        "retry": Lazy(f"{_ACTS}:retry", "Try one again that did not stay."),
         "replay": Lazy(f"{_HERE}:replay", "Recompute its decisions from their stored evidence."),
         "resolve": Lazy(f"{_HERE}:resolve", "Say which configuration units get, and record it."),
     },
@@ -53,7 +58,7 @@ def ls(session: Session, *, as_json: bool) -> None:
             [
                 one.id,
                 f"{one.step} of {one.steps}",
-                str(one.layer),
+                listed([str(layer) for layer in one.layers]),
                 standing(one),
                 when(one.entered_at),
                 one_line(one.because, max(width() // 3, 30)),
@@ -121,9 +126,16 @@ def replay(session: Session, *, name: str, as_json: bool) -> None:
 
 @click.command("resolve")
 @click.argument("units", nargs=-1, required=True, metavar="UNIT...")
+@click.option(
+    "--attribute",
+    "attributes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What is known of the units, by which a stage's audience is chosen; may come several times.",
+)
 @json_option
 @pass_session
-def resolve(session: Session, *, units: tuple[str, ...], as_json: bool) -> None:
+def resolve(session: Session, *, units: tuple[str, ...], attributes: tuple[str, ...], as_json: bool) -> None:
     """Say which configuration units get, and record it.
 
     What a gateway does for every request: the exposure is on the disk before the answer. It cannot be taken
@@ -134,9 +146,12 @@ def resolve(session: Session, *, units: tuple[str, ...], as_json: bool) -> None:
 
     if not all(unit.strip() for unit in units):
         raise UsageError("a unit needs a name: the id of a session, a user or a request")
+    known = {name: value for name, _, value in (one.partition("=") for one in attributes)}
+    if any("=" not in one for one in attributes) or "" in known:
+        raise UsageError("an attribute is NAME=VALUE", hint="e.g. --attribute tenant=acme")
     with session.house() as house:
         now = house.now()
-        answers = expose(house, [(UnitId(unit), now) for unit in units])
+        answers = expose(house, [(UnitId(unit), now) for unit in units], known)
         app = str(house.app)
     if as_json:
         rows = [asjson.resolved(unit, answer) for unit, answer in zip(units, answers, strict=True)]

@@ -6,13 +6,16 @@ import math
 from collections.abc import Sequence
 
 from inchworm.app import differences
+from inchworm.app.cli.evidence_view import parts
 from inchworm.app.cli.output import heading, paragraph, table, when
 from inchworm.app.loop.seeing import Seen
 from inchworm.app.texts import one_line, span
 from inchworm.domain.ids import short
 from inchworm.domain.rollout import Decision, RolloutState
 from inchworm.rollout import wording
-from inchworm.rollout.evidence import Crossing, Evidence, MetricEvidence
+from inchworm.rollout.evidence import Evidence, MetricEvidence
+from inchworm.rollout.permits import rung_name
+from inchworm.rollout.populations import is_shadow
 from inchworm.rollout.transitions import IN_FLIGHT, STOPPED, TERMINAL
 
 CODES = {
@@ -41,14 +44,15 @@ class View(Seen):
         out = [*self._head(), "", *self._exposed(), "", *self._ladder()]
         if self.evidence is not None:
             out += ["", *_metrics(self.evidence)]
-            out += _harm(self.evidence)
+            out += [*_harm(self.evidence), *parts(self.evidence)]
         out += ["", *self._decided(most)]
         return out + self._footer()
 
     def _head(self) -> list[str]:
         one = self.rollout
         moved = differences.said(self.diffs) or "nothing left to change"
-        first = f"{one.id} · step {one.step} of {one.steps} of {one.plan_id} · {one.layer}: {moved}"
+        layers = wording.listed([str(layer) for layer in one.layers])
+        first = f"{one.id} · step {one.step} of {one.steps} of {one.plan_id} · {layers}: {moved}"
         lasted = "" if one.state in TERMINAL else f" for {span(self.now - one.entered_at)}"
         sides = f"{short(one.base)} → {short(one.candidate)}" if one.base and one.candidate else "not started"
         where = wording.standing(one)
@@ -57,7 +61,22 @@ class View(Seen):
             heading(head),
             *rest,
             f"{where}{lasted}   {sides}   applied by {one_line(one.author)} {when(one.created_at)}",
+            *self._people(),
         ]
+
+    def _people(self) -> list[str]:
+        """What people said about it besides."""
+        one = self.rollout
+        out: list[str] = []
+        if one.emergency is not None:
+            out += paragraph(f"EMERGENCY: the glass was broken: {one_line(one.emergency)}")
+        if one.retries is not None:
+            out.append(f"It tries {one.retries} again.")
+        for said in self.approvals:
+            why = f": {one_line(said.reason)}" if said.reason else ""
+            rung = rung_name(one.policy, said.stage)
+            out += paragraph(f"Approved for {rung} by {one_line(said.actor)} {when(said.at)}{why}")
+        return out
 
     def _exposed(self) -> list[str]:
         evidence, unit = self.evidence, self.rollout.policy.unit
@@ -93,8 +112,8 @@ class View(Seen):
                 [
                     "▶" if on_ladder and number == one.stage else "",
                     f"stage {number + 1}",
-                    wording.percent(stage.weight),
-                    _units(evidence, number),
+                    wording.share_at(RolloutState.EXPOSING, number, one.policy),
+                    _pairs(evidence, number) if is_shadow(one.policy, number) else _units(evidence, number),
                     f"at least {stage.min_units:,}",
                     bake,
                     f"margins × {stage.margin_factor:g}",
@@ -149,6 +168,13 @@ def _units(evidence: Evidence | None, number: int) -> str:
     return f"{units:,}" if units else "none"
 
 
+def _pairs(evidence: Evidence | None, number: int) -> str:
+    if evidence is None or evidence.shadow is None:
+        return "none"
+    pairs = evidence.shadow.stages[number].pairs
+    return wording.counted(pairs, "pair") if pairs else "none"
+
+
 def _metrics(evidence: Evidence) -> list[str]:
     rows = [_row(one) for one in evidence.metrics]
     heads = ["metric", "points", "interval", "margin", "to expand", "of harm"]
@@ -176,10 +202,6 @@ def _row(one: MetricEvidence) -> Sequence[str]:
     ]
 
 
-def _culprits(crossing: Crossing) -> str:
-    return wording.listed(crossing.culprits or [crossing.leading])
-
-
 def _harm(evidence: Evidence) -> list[str]:
     rows = []
     for clock in evidence.clocks:
@@ -188,7 +210,7 @@ def _harm(evidence: Evidence) -> list[str]:
         passed = (
             "not passed"
             if crossed is None
-            else f"PASSED at the {wording.ordinal(crossed.unit)} unit, by {_culprits(crossed)}"
+            else f"PASSED at the {wording.ordinal(crossed.unit)} unit, by {wording.named(crossed)}"
         )
         rows.append([f"  harm, {clock.clock} clock", f"{value} of {wording.line(clock.alpha)}", passed])
     return table(rows, indent=0)

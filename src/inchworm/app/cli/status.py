@@ -38,7 +38,8 @@ def status(session: Session, *, as_json: bool) -> None:
         emit(asjson.standing(standing, then) | {"observed": None if seen is None else _observed_json(seen)})
         return
     lines = _lines(standing) if seen is None or not seen.calls else _observed(standing, seen)
-    say(*lines, *([""] if then else []), *paragraph(then))
+    told = [line for one in standing.notices for line in ("", *paragraph(one.text))]
+    say(*lines, *told, *([""] if then else []), *paragraph(then))
 
 
 @click.command("ledger")
@@ -110,6 +111,7 @@ def _lines(standing: Standing) -> list[str]:
         ],
         ["traces", _traces(standing)],
         ["proposals", f"{standing.proposals:,} open" if standing.proposals else "none open"],
+        *([["untold", f"{standing.untold:,} given up: inchworm notify"]] if standing.untold else []),
     ]
     return [heading(first), "", *table(rows)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -50,16 +51,19 @@ group = LazyGroup(
 @click.option("--below", metavar="METRIC=VALUE", help="Whose latest score on the metric is below the value.")
 @click.option("--text", metavar="WORDS", help="Whose inputs, answer or reference contain these words.")
 @click.option("--since", metavar="WHEN", help="At that time or later: 2h, 7d, or 2026-11-09T14:00.")
+@click.option("--shadow", is_flag=True, help="Answers to mirrored calls, which nobody saw, instead.")
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many at most."
 )
 @click.option("--after", metavar="CURSOR", help="Go on after a page; its last line says how.")
 @json_option
 @pass_session
-def list_(session: Session, /, *, limit: int, after: str | None, as_json: bool, **said: str | None) -> None:
+def list_(
+    session: Session, /, *, limit: int, after: str | None, shadow: bool, as_json: bool, **said: str | None
+) -> None:
     """List interactions, newest first."""
     with session.house() as house:
-        filters = _filters(house, said)
+        filters = replace(_filters(house, said), shadow=shadow)
         page = house.traces.traces(house.app, filters=filters, after=after, limit=limit)
         clusters = house.traces.clusters(house.app, [trace.id for trace in page.traces])
     if as_json:
@@ -102,10 +106,15 @@ def show(session: Session, *, trace_id: str, as_json: bool) -> None:
     with session.house() as house:
         trace = house.traces.trace(house.app, trace_id)
         cluster = house.traces.clusters(house.app, [trace.id]).get(trace.id)
+        shadow = house.traces.shadow_of(house.app, trace.id)
     if as_json:
-        emit({"trace": asjson.whole_trace(trace, cluster)})
+        emit({"trace": asjson.whole_trace(trace, cluster, shadow)})
         return
     say(*_lines(trace, cluster))
+    if shadow is not None:
+        say("", heading("the candidate's answer, for nobody to see"))
+        say(*(f"  {line}" for line in printable(shadow.output or "(none)").splitlines()))
+        note(f"more of it: inchworm traces show {shadow.id}")
 
 
 def _filters(house: House, said: dict[str, str | None]) -> TraceFilter:
@@ -159,6 +168,7 @@ def _lines(trace: Trace, cluster: str | None) -> list[str]:
         served += f" (probability of the candidate {assignment.probability:g})"
     tokens = f"{_or_unknown(usage.input_tokens)} in, {_or_unknown(usage.output_tokens)} out"
     rows = [
+        *([] if trace.shadow_of is None else [["shadow of", f"{trace.shadow_of}, which stable answered"]]),
         ["at", when(trace.at)],
         ["unit", one_line(trace.unit_id)],
         ["configuration", served],

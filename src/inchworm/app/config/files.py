@@ -76,6 +76,19 @@ class Included:
     folder: Path
     problems: Problems
 
+    def prompt(self, path: KeyPath, values: dict[str, Any]) -> None:
+        """Put texts and examples into the values of a prompt layer, or of one call's part of it."""
+        for key in ("system", "user"):
+            if key in values:
+                values[key] = self.template((*path, key), values[key])
+        if "few_shot" in values:
+            values["few_shot"] = self.examples((*path, "few_shot"), values["few_shot"])
+
+    def tools(self, path: KeyPath, values: dict[str, Any]) -> None:
+        """Put schemas into the values of a tools layer, or of one call's part of it."""
+        if "schemas" in values:
+            values["schemas"] = self.schemas((*path, "schemas"), values["schemas"])
+
     def template(self, path: KeyPath, said: Any) -> str:
         """A template: the text itself, or the file without the line breaks at its end."""
         if isinstance(said, str):

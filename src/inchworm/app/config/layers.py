@@ -22,6 +22,12 @@ class Keys(BaseModel):
         return value
 
 
+_CALLS = (
+    "Values of single calls, by the names of the calls: the same keys as the layer, and each value takes the "
+    "place of the layer's own."
+)
+
+
 class FileRef(Keys):
     """A file beside ``inchworm.yaml``."""
 
@@ -35,8 +41,8 @@ class Price(Keys):
     output: float = Field(ge=0, description="US dollars per million tokens written.")
 
 
-class Infrastructure(Keys):
-    """Where models are, and how they are called."""
+class InfrastructureKeys(Keys):
+    """What the infrastructure layer may say, for all calls or for one."""
 
     upstream: Annotated[str, *word("openai", "recorded")] | None = Field(
         default=None,
@@ -73,18 +79,33 @@ class Infrastructure(Keys):
     )
 
 
-class ModelLayer(Keys):
-    """The model that answers."""
+class Infrastructure(InfrastructureKeys):
+    """Where models are, and how they are called."""
 
-    name: Text = Field(description="The model as the provider calls it, with its version.")
+    calls: dict[Text, InfrastructureKeys] = Field(default={}, description=_CALLS)
+
+
+class ModelKeys(Keys):
+    """What the model layer may say of one call."""
+
+    name: Text | None = Field(
+        default=None, description="The model as the provider calls it, with its version."
+    )
     provider: Text | None = Field(
         default=None, description="Who serves it, where that is not plain from the address."
     )
     quantization: Text | None = Field(default=None, description="How its weights are rounded, e.g. q4_1.")
 
 
-class Parameters(Keys):
-    """How the model samples. Sent as they are; what is left out is left to the provider."""
+class ModelLayer(ModelKeys):
+    """The model that answers."""
+
+    name: Text = Field(description="The model as the provider calls it, with its version.")
+    calls: dict[Text, ModelKeys] = Field(default={}, description=_CALLS)
+
+
+class ParameterKeys(Keys):
+    """What the parameters layer may say, for all calls or for one."""
 
     temperature: float | None = Field(
         default=None, ge=0, le=2, description="Randomness of sampling; 0 for the least."
@@ -100,6 +121,12 @@ class Parameters(Keys):
         ge=1,
         le=10_000_000,
         description="Tokens of an answer, at most; a longer one is cut off.",
+    )
+    max_completion_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000_000,
+        description="The same, thinking included, for models that refuse max_tokens.",
     )
     presence_penalty: float | None = Field(
         default=None, ge=-2, le=2, description="Penalty for words that have been used already."
@@ -121,10 +148,19 @@ class Parameters(Keys):
     ) = Field(
         default=None, description="Whether tools may, must or must not be called, or which one must be."
     )
+    response_format: dict[str, Any] | None = Field(
+        default=None, description="The form of the answer as the provider takes it, e.g. {type: json_object}."
+    )
 
 
-class Context(Keys):
-    """How much the model gets to see."""
+class Parameters(ParameterKeys):
+    """How the model samples. Sent as they are; what is left out is left to the provider."""
+
+    calls: dict[Text, ParameterKeys] = Field(default={}, description=_CALLS)
+
+
+class ContextKeys(Keys):
+    """What the context layer may say, for all calls or for one."""
 
     window_tokens: int | None = Field(
         default=None,
@@ -151,6 +187,12 @@ class Context(Keys):
     )
 
 
+class Context(ContextKeys):
+    """How much the model gets to see."""
+
+    calls: dict[Text, ContextKeys] = Field(default={}, description=_CALLS)
+
+
 class Example(Keys):
     """One example that the model is shown."""
 
@@ -161,8 +203,8 @@ class Example(Keys):
 PromptText = Annotated[Annotated[Text, TEXT] | Annotated[FileRef, MAPPING], either("a text or {file: PATH}")]
 
 
-class Prompt(Keys):
-    """What the model is told. Texts name variables as in {question}; a literal brace is written twice."""
+class PromptKeys(Keys):
+    """What the prompt layer may say, for all calls or for one."""
 
     system: PromptText | None = Field(
         default=None,
@@ -185,8 +227,28 @@ class Prompt(Keys):
     )
 
 
-class Tools(Keys):
-    """What the model can call, and what retrieval runs on."""
+class Prompt(PromptKeys):
+    """What the model is told. Texts name variables as in {question}; a literal brace is written twice."""
+
+    calls: dict[Text, PromptKeys] = Field(default={}, description=_CALLS)
+
+
+class ObservedRef(Keys):
+    """A reference whose present value only the running program knows."""
+
+    observed: Text = Field(
+        description="Name of what floats. What it stands for is told with each call (header "
+        "inchworm-observed), and a change of it is entered in the ledger."
+    )
+
+
+Floating = Annotated[
+    Annotated[Text, TEXT] | Annotated[ObservedRef, MAPPING], either("a text or {observed: NAME}")
+]
+
+
+class ToolKeys(Keys):
+    """What the tools layer may say, for all calls or for one."""
 
     schemas: (
         Annotated[
@@ -197,8 +259,19 @@ class Tools(Keys):
     ) = Field(
         default=None, description="Schemas of the tools: a list, or a JSON or YAML file that holds one."
     )
-    index: Text | None = Field(default=None, description="Name and version of the retrieval index.")
-    embedding_model: Text | None = Field(default=None, description="Model that embeds for retrieval.")
+    index: Floating | None = Field(
+        default=None,
+        description="Name and version of the retrieval index, or {observed: NAME} for a live one.",
+    )
+    embedding_model: Floating | None = Field(
+        default=None, description="Model that embeds for retrieval, or {observed: NAME}."
+    )
+
+
+class Tools(ToolKeys):
+    """What the model can call, and what retrieval runs on."""
+
+    calls: dict[Text, ToolKeys] = Field(default={}, description=_CALLS)
 
 
 class Layers(Keys):

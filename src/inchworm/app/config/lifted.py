@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from inchworm.app.config.layers import Parameters
+from inchworm.app.config.layers import ParameterKeys
 from inchworm.app.config.quoting import block, flow, scalar
 from inchworm.app.config.schema import DEFAULT_DATA, SCHEMA_FILE
 from inchworm.app.config.write import Seen, metrics
@@ -72,7 +72,7 @@ def draft(seen: Seen, configuration: Configuration, *, told: str) -> Draft:
 
 def _may_say(name: str, value: Any) -> bool:
     try:
-        Parameters.model_validate({name: value})
+        ParameterKeys.model_validate({name: value})
     except ValueError:  # pydantic's own is one
         return False
     return True

@@ -15,17 +15,24 @@ from typing import Any
 from pydantic import ValidationError
 
 from inchworm.app.config.files import Included, UnreadableError, read_text
-from inchworm.app.config.ladder import stages
+from inchworm.app.config.judging import judging
+from inchworm.app.config.ladder import LARGEST_HOLDOUT, stages
+from inchworm.app.config.models import facts
+from inchworm.app.config.permitting import approvals, loss_budget, windows
 from inchworm.app.config.problems import KeyPath, Problems, dotted
 from inchworm.app.config.schema import ConfigFile, MetricEntry, Sanitize
 from inchworm.app.config.translate import translate
 from inchworm.app.config.yamltree import Document, parse
+from inchworm.domain.assignment import HASHES
 from inchworm.domain.configuration import AppRef, Configuration
 from inchworm.domain.errors import ConfigError, InputError, UsageError
 from inchworm.domain.layers import LAYERS, Layer
 from inchworm.domain.metric import Absence, Clock, Metric, Role
+from inchworm.domain.notice import Target
 from inchworm.domain.rollout import Policy, UnitKind
 from inchworm.evaluators import score
+from inchworm.providers.catalogue import ModelFacts
+from inchworm.rollout.calendar import Window
 from inchworm.sanitize import CustomPattern, Kind
 
 _METRIC = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -59,6 +66,10 @@ class AppSpec:
         data: the data directory.
         recording: the recorded answers for ``upstream: recorded``, if any are named.
         file: the file that was read, as it was named.
+        models: what it says of models, beside what Inchworm knows.
+        notify: who is told of decisions.
+        public_url: where people open the pages, without a slash at the end; ``None`` if it is not said.
+        freeze: times in which nothing starts and nothing grows.
     """
 
     app: AppRef
@@ -70,6 +81,10 @@ class AppSpec:
     data: Path
     recording: Path | None
     file: Path
+    models: tuple[ModelFacts, ...] = ()
+    notify: tuple[Target, ...] = ()
+    public_url: str | None = None
+    freeze: tuple[Window, ...] = ()
 
 
 def load(path: Path) -> AppSpec:
@@ -115,8 +130,25 @@ class _Reading:
         layers = self._layers()
         metrics = [self._metric(name, entry) for name, entry in self.said.metrics.items()]
         ladder = stages(self.said.rollout, self._wrong)
+        if self.said.rollout.holdout > LARGEST_HOLDOUT:
+            self._wrong(("rollout", "holdout"), f"is more than {100 * LARGEST_HOLDOUT:g}%")
+        if not self.said.rollout.user_window:
+            self._wrong(("rollout", "user_window"), "is nothing; say how long, as in 24h")
+        alpha = self.said.rollout.alpha
+        if 0 < alpha.pause <= alpha.harm_fast + alpha.harm_judged:
+            rolls_back = f"{alpha.harm_fast + alpha.harm_judged:g}"
+            self._wrong(
+                ("rollout", "alpha", "pause"),
+                f"must be more than {rolls_back}, at which harm rolls back; 0 for never",
+            )
+        freeze = windows(self.said.rollout.freeze, self._wrong)
+        agreed = approvals(self.said.rollout.approvals, ladder, self._wrong)
+        rates = judging(self.said.rollout.judging, self._wrong)
+        losses = loss_budget(self.said.rollout.loss_budget, self._wrong)
         after = self._after()
         sanitize = self._sanitize(self.said.sanitize)
+        notify = self._notify()
+        models = facts(self.said.models, self.document, self.problems)
         for key in ("data", "recording"):
             if "\0" in (getattr(self.said, key) or ""):
                 self._wrong((key,), "is no path")
@@ -136,16 +168,35 @@ class _Reading:
                 alpha_harm_judged=rollout.alpha.harm_judged,
                 alpha_expand=rollout.alpha.expand,
                 alpha_ratio=rollout.alpha.ratio,
+                alpha_pause=rollout.alpha.pause,
                 maturation_s=rollout.maturation,
                 gate=rollout.gate,
                 gate_margin_factor=rollout.gate_margin_factor,
+                hash_version=HASHES[rollout.hash],
+                holdout=rollout.holdout,
+                user_window_s=rollout.user_window,
+                maturation_judged_s=rollout.maturation_judged,
+                judging=rates,
+                approvals=agreed,
+                loss_budget=losses,
             ),
+            freeze=freeze,
             after=after,
             sanitize=sanitize,
             data=self.path.parent / self.said.data,
             recording=None if self.said.recording is None else self.path.parent / self.said.recording,
+            notify=notify,
+            public_url=self.said.public_url,
             file=self.path,
+            models=models,
         )
+
+    def _notify(self) -> tuple[Target, ...]:
+        targets = tuple(entry.target() for entry in self.said.notify)
+        for place, one in enumerate(targets):
+            if one.key in {before.key for before in targets[:place]}:
+                self._wrong(("notify", place, "url"), "is named twice: put all its events into one entry")
+        return targets
 
     def _wrong(self, path: KeyPath, what: str, hint: str | None = None) -> None:
         self.problems.add(
@@ -165,14 +216,11 @@ class _Reading:
     def _layers(self) -> dict[str, dict[str, Any]]:
         values: dict[str, dict[str, Any]] = self.said.layers.model_dump(exclude_unset=True)
         included = Included(document=self.document, folder=self.path.parent, problems=self.problems)
-        prompt, tools = values.get("prompt", {}), values.get("tools", {})
-        for key in ("system", "user"):
-            if key in prompt:
-                prompt[key] = included.template(("layers", "prompt", key), prompt[key])
-        if "few_shot" in prompt:
-            prompt["few_shot"] = included.examples(("layers", "prompt", "few_shot"), prompt["few_shot"])
-        if "schemas" in tools:
-            tools["schemas"] = included.schemas(("layers", "tools", "schemas"), tools["schemas"])
+        for name, include in (("prompt", included.prompt), ("tools", included.tools)):
+            layer = values.get(name, {})
+            include(("layers", name), layer)
+            for call, own in layer.get("calls", {}).items():
+                include(("layers", name, "calls", call), own)
         return {layer.value: values.get(layer.value, {}) for layer in LAYERS}
 
     def _metric(self, name: str, entry: MetricEntry) -> Metric | None:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, 
 from pydantic_core import PydanticCustomError
 
 from inchworm.app.config.problems import shown
+from inchworm.domain.attributes import as_text
 from inchworm.evaluators.checks import CHECKS
 from inchworm.evaluators.nearest import did_you_mean
 from inchworm.evaluators.score import BUILTINS
@@ -24,6 +25,7 @@ REFUSED = "refused"
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?([smhd])")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_MONEY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?USD")
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
 _REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
 
@@ -62,6 +64,27 @@ def share(value: Any) -> float:
     if not 0 <= number <= 1:
         raise expected(f"{what}, between 0 and 1")
     return number
+
+
+def money(value: Any) -> float:
+    """US dollars of ``5 USD`` or ``0.50 USD``; more than nothing."""
+    match = _MONEY.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not float(match[1]):
+        raise expected("an amount such as 5 USD or 0.50 USD, more than nothing")
+    return float(match[1])
+
+
+def audience(value: Any) -> dict[str, tuple[str, ...]]:
+    """Who takes part: for each attribute one value, or a list of those that will do."""
+    if not isinstance(value, dict) or not value:
+        raise expected("attributes with their values, as in {tenant: [acme, globex]}")
+    found: dict[str, tuple[str, ...]] = {}
+    for name, said in value.items():
+        values = [as_text(one) for one in (said if isinstance(said, list | tuple) else [said])]
+        if not isinstance(name, str) or not name or not values or None in values:
+            raise refused("must name texts, numbers, true or false for each attribute")
+        found[name] = tuple(dict.fromkeys(one for one in values if one is not None))
+    return found
 
 
 def _reference(value: Any) -> Any:
@@ -169,11 +192,26 @@ Text = Annotated[str, AfterValidator(_filled), WithJsonSchema({"type": "string",
 Duration = Annotated[
     float, BeforeValidator(duration), WithJsonSchema({"type": "string", "pattern": "^[0-9.]+ ?[smhd]$"})
 ]
+Money = Annotated[
+    float, BeforeValidator(money), WithJsonSchema({"type": "string", "pattern": "^[0-9.]+ ?USD$"})
+]
 Share = Annotated[float, BeforeValidator(share), WithJsonSchema({"type": ["number", "string"]})]
 Reference = Annotated[
     str, BeforeValidator(_reference), WithJsonSchema({"type": "string", "pattern": f"^{_REFERENCE.pattern}$"})
 ]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+_VALUE = {"type": ["string", "number", "boolean"]}
+Audience = Annotated[
+    dict[str, tuple[str, ...]],
+    BeforeValidator(audience),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"anyOf": [_VALUE, {"type": "array", "items": _VALUE, "minItems": 1}]},
+        }
+    ),
+]
 Builtin = Annotated[
     str, _one_of(BUILTINS, "builtin metric"), WithJsonSchema({"type": "string", "enum": list(BUILTINS)})
 ]

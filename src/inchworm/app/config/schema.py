@@ -7,24 +7,33 @@ from copy import deepcopy
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from inchworm.app.config.judging import JudgingEntry
 from inchworm.app.config.layers import Keys, Layers
+from inchworm.app.config.modelentry import ModelEntry
+from inchworm.app.config.notify import NotifyEntry, PageUrl
+from inchworm.app.config.permitting import ApprovalsEntry, FreezeText, LossBudgetEntry
 from inchworm.app.config.problems import KeyPath
 from inchworm.app.config.scalars import (
+    LIST,
     MAPPING,
     TEXT,
+    Audience,
     Builtin,
     CheckCall,
     CheckName,
     Duration,
+    Money,
     Share,
     Text,
     either,
+    refused,
     word,
 )
+from inchworm.domain.assignment import HASHES
 from inchworm.domain.layers import LAYERS
 from inchworm.domain.metric import Absence, Clock
 from inchworm.domain.rollout import Policy, UnitKind
@@ -113,9 +122,58 @@ class StageEntry(Keys):
         description="The stage's margins are this times the final ones. If left out: 2.7, 1.7 and 1 for "
         "three stages, on a line through these points for any other number; the last is always 1.",
     )
+    audience: Audience | None = Field(
+        default=None,
+        description="Who takes part: attributes that callers state, each with one value or a list of them, "
+        "as in {tenant: [acme], plan: internal}. If left out, everybody. unit is the unit's own id.",
+    )
+
+
+SHADOW = "shadow"
+"""A stage in a word: shadow at 100%, all else as by default."""
+
+
+class ShadowEntry(Keys):
+    """A stage at which the candidate answers what stable answers, for nobody to see."""
+
+    shadow: Share = Field(description="The share of the units whose first call is put to the candidate too.")
+    max_calls: int = Field(
+        default=5_000, ge=1, description="How many calls are put to the candidate at most."
+    )
+    budget: Money | None = Field(
+        default=None,
+        description="What these calls may cost at most, as in 5 USD. Needs infrastructure.price.",
+    )
+    min_pairs: int = Field(
+        default=200, ge=1, description="Pairs of answers to the same input before it may expand."
+    )
+    min_bake: Duration | None = Field(default=None, description="Time before it may expand; 2h if left out.")
+    max_bake: Duration | None = Field(
+        default=None, description="Time after which it stops and asks; 7d if left out."
+    )
+    margin_factor: float | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="The stage's margins are this times the final ones; 2.7 if left out.",
+    )
+    audience: Audience | None = Field(
+        default=None, description="Whose calls may be put to the candidate, as at other stages."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_split(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and "weight" in value:
+            raise refused("has either shadow or weight: nobody gets the candidate's answer at a shadow stage")
+        return value
 
 
 def _stage(value: Any) -> str:
+    if isinstance(value, ShadowEntry) or (isinstance(value, Mapping) and SHADOW in value):
+        return "<shadow>"
+    if value == SHADOW:
+        return "<word>"
     return "<mapping>" if isinstance(value, Mapping | StageEntry) else "<share>"
 
 
@@ -143,6 +201,12 @@ class Alpha(Keys):
     ratio: float = Field(
         default=_POLICY.alpha_ratio, gt=0, le=0.5, description="A false alarm of the sample-ratio test."
     )
+    pause: float = Field(
+        default=_POLICY.alpha_pause,
+        ge=0,
+        le=0.5,
+        description="Pausing a harmless change and asking; 0 for never. At low traffic 0.2 asks early.",
+    )
 
 
 class Rollout(Keys):
@@ -150,13 +214,18 @@ class Rollout(Keys):
 
     stages: list[
         Annotated[
-            Annotated[Share, Tag("<share>")] | Annotated[StageEntry, Tag("<mapping>")], Discriminator(_stage)
+            Annotated[Share, Tag("<share>")]
+            | Annotated[StageEntry, Tag("<mapping>")]
+            | Annotated[ShadowEntry, Tag("<shadow>")]
+            | Annotated[Annotated[str, *word(SHADOW)], Tag("<word>")],
+            Discriminator(_stage),
         ]
     ] = Field(
         default=[stage.weight for stage in _POLICY.stages],
         min_length=1,
         max_length=20,
-        description="The candidate's shares of the traffic, growing: 5%, 0.05, or a mapping with weight.",
+        description="The candidate's shares of the traffic, growing: 5%, 0.05, or a mapping with weight. "
+        "Shadow stages may stand before them: shadow, or a mapping with shadow.",
     )
     soak: Duration = Field(
         default=_POLICY.soak_s,
@@ -165,9 +234,25 @@ class Rollout(Keys):
     holdback: Share = Field(
         default=_POLICY.holdback, description="Share that stays on stable through the soak."
     )
+    holdout: Share = Field(
+        default=_POLICY.holdout,
+        description="Share of the units that no rollout of this app exposes, the same ones each time.",
+    )
+    hash: Annotated[str, *word(*HASHES)] = Field(
+        default="xxh3",
+        description="How units are drawn: xxh3, or growthbook for the draws of GrowthBook's hash version 2.",
+    )
+    user_window: Duration = Field(
+        default=_POLICY.user_window_s,
+        description="With unit user: time from a user's first exposure in a stage over which outcomes count.",
+    )
     maturation: Duration = Field(
         default=_POLICY.maturation_s, description="How long an outcome may take before it counts as missing."
     )
+    maturation_judged: Duration = Field(
+        default=_POLICY.maturation_judged_s, description="The same for outcomes of the judged clock."
+    )
+    judging: JudgingEntry = Field(default=JudgingEntry(), description="Which units are judged.")
     gate: bool = Field(
         default=_POLICY.gate, description="Whether a step must pass its benchmark before it is exposed."
     )
@@ -180,6 +265,20 @@ class Rollout(Keys):
     alpha: Alpha = Field(default=Alpha(), description="Shares of the error budget.")
     after: dict[Annotated[str, *word(*LAYERS)], list[Annotated[str, *word(*LAYERS)]]] = Field(
         default={}, description="For a layer, the layers that must move before it, as in {prompt: [context]}."
+    )
+    freeze: list[FreezeText] = Field(
+        default=[],
+        max_length=100,
+        description="Times in which nothing starts and nothing grows: Fri 16:00 – Mon 08:00 Europe/Berlin, "
+        "daily 22:00 – 06:00 UTC, 2026-12-20 – 2027-01-03, or a mapping with a rule (docs/rollouts.md).",
+    )
+    approvals: ApprovalsEntry | None = Field(
+        default=None, description="Who must agree before a change goes on; nobody if left out."
+    )
+    loss_budget: LossBudgetEntry | None = Field(
+        default=None,
+        description="What several changes may lose together, as in {margin: 3%, per: 90d}; not counted if "
+        "left out.",
     )
 
 
@@ -212,10 +311,29 @@ class ConfigFile(Keys):
     data: Text = Field(
         default=DEFAULT_DATA, description="The data directory, from the folder of inchworm.yaml."
     )
+    notify: list[NotifyEntry] = Field(
+        default=[], max_length=20, description="Who is told of decisions, and how (docs/notifications.md)."
+    )
+    public_url: PageUrl | None = Field(
+        default=None,
+        description="Address under which people open the pages, for links in notifications; the server's own "
+        "if left out.",
+    )
     recording: Text | None = Field(
         default=None,
         description="Recorded answers that `upstream: recorded` is answered from: a file in the format "
         "recording/1, from the folder of inchworm.yaml.",
+    )
+    models: (
+        Annotated[
+            Annotated[Text, TEXT] | Annotated[list[ModelEntry], LIST],
+            either("the path of a file, or a list of models"),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Models that Inchworm does not know, and corrections of what it knows of others: a list, "
+        "or a YAML file with such a list under models:, from the folder of inchworm.yaml.",
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inchworm.app.config.layers import Parameters
+from inchworm.app.config.layers import ParameterKeys
 from inchworm.app.config.quoting import block, flow, quoted, scalar
 from inchworm.app.config.schema import DEFAULT_DATA, SCHEMA_FILE, json_schema
 from inchworm.domain.canonical import canonical
@@ -101,7 +101,7 @@ def _model(seen: Seen) -> Iterator[str]:
 
 def _parameters(seen: Seen) -> Iterator[str]:
     yield "  parameters:" if _kept(seen) else "  parameters: {}"
-    for name in Parameters.model_fields:
+    for name in ParameterKeys.model_fields:
         ranked = _ranked(seen.parameters.get(name, {}))
         if not ranked:
             continue
@@ -109,7 +109,7 @@ def _parameters(seen: Seen) -> Iterator[str]:
         also = f"; also {_listed(flow(_read(other)) for other, _ in others)}" if others else ""
         said = f"{name}: {flow(_read(text))}  # seen in {_of(count, seen)}{also}"
         yield f"    {said}" if name in _kept(seen) else f"    # {said}"
-    unknown = sorted(set(seen.parameters) - set(Parameters.model_fields))
+    unknown = sorted(set(seen.parameters) - set(ParameterKeys.model_fields))
     if unknown:
         yield f"    # also seen, but no key of this file: {_listed(map(scalar, unknown))}"
 
@@ -117,7 +117,7 @@ def _parameters(seen: Seen) -> Iterator[str]:
 def _kept(seen: Seen) -> list[str]:
     """The parameters whose commonest value most traces have, and that the file may say."""
     kept: list[str] = []
-    for name in Parameters.model_fields:
+    for name in ParameterKeys.model_fields:
         ranked = _ranked(seen.parameters.get(name, {}))
         if ranked and 2 * ranked[0][1] >= seen.traces and _may_say(name, ranked[0][0]):
             kept.append(name)
@@ -128,7 +128,7 @@ def _may_say(name: str, text: str) -> bool:
     value = _read(text)
     try:
         canonical(value)
-        Parameters.model_validate({name: value})
+        ParameterKeys.model_validate({name: value})
     except ValueError:  # pydantic's own is one
         return False
     return True

@@ -10,7 +10,8 @@ from inchworm.app.demo.stage import Stage
 from inchworm.app.demo.tell import Teller
 from inchworm.app.demo.traffic import Session
 from inchworm.app.loop.attributing import Findings, attribute, propose_failures
-from inchworm.app.loop.measuring import MAIN, accept, compare
+from inchworm.app.loop.measuring import accept, compare
+from inchworm.app.loop.sampling import MAIN
 from inchworm.domain.benchmark import Benchmark
 from inchworm.domain.change import Plan, diff
 from inchworm.domain.configuration import Configuration

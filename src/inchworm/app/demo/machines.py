@@ -20,7 +20,8 @@ from typing import Any
 
 from inchworm.app.asking import ask
 from inchworm.app.house import House
-from inchworm.app.loop.draining import Drained, Draining
+from inchworm.app.loop.drained import Drained
+from inchworm.app.loop.draining import Draining
 from inchworm.capture.keyfile import master_key
 from inchworm.capture.places import SPOOL
 from inchworm.capture.spool import adopt_orphans, closed_segments, destroy

@@ -12,9 +12,11 @@ from inchworm.app.demo.shop import messages
 from inchworm.app.demo.stage import Stage
 from inchworm.app.demo.tell import Teller, moment
 from inchworm.app.house import House
-from inchworm.app.loop.changing import apply, make_plan
+from inchworm.app.loop.changing import apply
 from inchworm.app.loop.intake import Drain, Intake
-from inchworm.app.loop.measuring import MAIN, build_eval_set
+from inchworm.app.loop.measuring import build_eval_set
+from inchworm.app.loop.planning import make_plan
+from inchworm.app.loop.sampling import MAIN
 from inchworm.app.loop.topics import Picture, fit
 from inchworm.capture.dialects.trace_1 import to_json
 from inchworm.capture.importers import read

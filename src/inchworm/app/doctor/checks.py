@@ -258,6 +258,30 @@ def api_keys(every: Sequence[seen.ApiKey], now: float) -> list[Finding]:
     return found
 
 
+def audit(one: seen.Audit) -> list[Finding]:
+    """The audit trail."""
+    found = [
+        problem("audit", f"The audit trail is broken: {said}", "inchworm audit verify")
+        for said in one.breaks[:_SHOWN]
+    ]
+    whole = f"All {one.entries:,} entries of the audit trail are as they were written."
+    return or_ok(found, "audit", whole)
+
+
+def notifications(one: seen.Notifications) -> list[Finding]:
+    """Who is told of decisions."""
+    found = [warning("notifications", f"Target {said}", "inchworm notify ls") for said in one.wrong]
+    if one.failed:
+        said = f"Given up after a day of attempts: {counted(one.failed, 'notification')}."
+        found.append(warning("notifications", said, "inchworm notify ls"))
+    if one.late:
+        said = f"Not sent for more than an hour: {counted(one.late, 'notification')}. Does a server run?"
+        found.append(warning("notifications", said, "inchworm notify ls"))
+    if not one.targets:
+        return found
+    return or_ok(found, "notifications", f"{counted(one.targets, 'target')}, and nothing was given up.")
+
+
 def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 

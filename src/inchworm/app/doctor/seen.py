@@ -298,3 +298,33 @@ class ApiKey:
     name: str
     expires_at: float | None
     used_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """The audit trail.
+
+    Attributes:
+        entries: how many there are.
+        breaks: what is broken, as sentences; empty if it is whole.
+    """
+
+    entries: int
+    breaks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notifications:
+    """Who is told of decisions, and whether they were.
+
+    Attributes:
+        targets: how many there are.
+        wrong: what keeps a target from being told, as sentences.
+        failed: notifications that were given up.
+        late: notifications that have waited for longer than an hour.
+    """
+
+    targets: int
+    wrong: tuple[str, ...]
+    failed: int
+    late: int

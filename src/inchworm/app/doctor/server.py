@@ -59,6 +59,8 @@ def of_rows(house: House) -> list[Finding]:
     now = house.now()
     return [
         *traffic.rollouts(stored.rollouts(house), now),
+        *checks.audit(stored.audit(house)),
+        *checks.notifications(stored.notifications(house, os.environ)),
         *checks.api_keys(stored.api_keys(house), now),
     ]
 

@@ -7,9 +7,13 @@ from collections.abc import Mapping
 
 from inchworm.app.doctor import seen
 from inchworm.app.house import House
+from inchworm.app.notify.sending import resolved
+from inchworm.app.notify.signing import secret_of
 from inchworm.capture.calls import UNAPPLIED
 from inchworm.capture.fields import DERIVED
+from inchworm.domain.errors import UsageError
 from inchworm.domain.ids import RolloutId
+from inchworm.domain.notice import NoticeState
 from inchworm.domain.outcome import Errored, Failed
 from inchworm.domain.rollout import RolloutState, UnitKind
 from inchworm.domain.trace import Trace
@@ -19,6 +23,7 @@ from inchworm.rollout.controller import verify_served
 SAMPLE = 500
 """The latest so many interactions are looked at."""
 _RECENT_S = 7 * 86_400.0
+_LATE_S = 3_600.0
 _WAITING = (RolloutState.HOLDING, RolloutState.PAUSED)
 
 
@@ -99,4 +104,38 @@ def api_keys(house: House) -> tuple[seen.ApiKey, ...]:
         seen.ApiKey(id=one.id, name=one.name, expires_at=one.expires_at, used_at=one.used_at)
         for one in house.control.api_keys()
         if one.revoked_at is None
+    )
+
+
+def audit(house: House) -> seen.Audit:
+    """The audit trail, walked from its beginning.
+
+    Raises:
+        StoreError: if the control store cannot be read.
+    """
+    check = house.control.verify_audit()
+    breaks = tuple(f"{one.because}." for one in check.breaks)
+    return seen.Audit(entries=check.entries, breaks=breaks)
+
+
+def notifications(house: House, environ: Mapping[str, str]) -> seen.Notifications:
+    """Who is told of decisions, and whether they were. Nothing is sent.
+
+    Raises:
+        StoreError: if the control store cannot be read.
+    """
+    wrong: list[str] = []
+    for one in house.spec.notify:
+        try:
+            resolved(one.url, environ)
+            if one.secret is not None:
+                secret_of(resolved(one.secret, environ))
+        except UsageError as error:
+            wrong.append(f"{one.key}: {error.message}.")
+    waiting = house.control.notices(house.app, {NoticeState.WAITING})
+    return seen.Notifications(
+        targets=len(house.spec.notify),
+        wrong=tuple(wrong),
+        failed=house.control.notice_counts(house.app)[NoticeState.FAILED],
+        late=sum(house.now() - one.at > _LATE_S for one in waiting),
     )

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inchworm.app.house import House
-from inchworm.app.loop.measuring import MAIN, TrialRunner, Watch, repetitions
+from inchworm.app.loop.measuring import TrialRunner, Watch
+from inchworm.app.loop.sampling import MAIN, repetitions
 from inchworm.attribution.propose import from_attribution, from_failures
 from inchworm.attribution.unbundle import unbundle
 from inchworm.domain.attribution import Attribution, Proposal
@@ -108,7 +109,7 @@ def propose_failures(house: House, rollout_id: RolloutId) -> tuple[Proposal, ...
         if after is None:
             break
     known = _known(house)
-    new = [trace for trace in failed if Case.identify(trace.inputs, trace.reference) not in known]
+    new = [trace for trace in failed if Case.identify(trace.inputs, trace.reference, trace.call) not in known]
     proposal, cases = from_failures(
         house.app,
         f"rollout:{rollout_id}",

@@ -8,18 +8,19 @@ reason: it is never lost without a word, and never stops what comes behind it.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from inchworm.app.config.load import AppSpec
 from inchworm.app.house import House
 from inchworm.app.loop.costing import Costs
+from inchworm.app.loop.drained import Backlog, Drained
 from inchworm.app.loop.exposing import record
-from inchworm.app.loop.incoming import Came, Exposing, Interaction, Rating, Unreadable, read_record
+from inchworm.app.loop.incoming import Came, Exposing, Interaction, Mirroring, Rating, Unreadable, read_record
 from inchworm.app.loop.intake import BATCH, Drain, Stages
+from inchworm.app.loop.mirroring import record_mirrored
 from inchworm.app.loop.rating import store_ratings
 from inchworm.app.loop.sanitizing import SanitizerPool
 from inchworm.app.loop.topics import CLUSTERING
@@ -50,55 +51,6 @@ _LOOK_AGAIN_S = 1.0
 _TRY_AGAIN_S = 30.0
 
 C = TypeVar("C", bound=Came)
-
-
-@dataclass(slots=True)
-class Drained:
-    """What became of what was drained.
-
-    Attributes:
-        segments: read to their end.
-        records: in them.
-        traces: interactions that were stored.
-        duplicates: interactions that were there already.
-        exposures: units that were exposed for the first time.
-        scores: scores that were stored.
-        quarantined: what could not be taken in, by reason: records, and damaged segments as one each.
-        found: what sanitizing found, by kind.
-    """
-
-    segments: int = 0
-    records: int = 0
-    traces: int = 0
-    duplicates: int = 0
-    exposures: int = 0
-    scores: int = 0
-    quarantined: Counter[str] = field(default_factory=Counter)
-    found: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def idle(self) -> bool:
-        """Whether there was nothing to do."""
-        return self.segments == 0 and self.scores == 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
-    """What waits to be drained.
-
-    Attributes:
-        segments: closed ones, those with feedback that waits for its interaction left out.
-        bytes: size of the whole spool, the quarantine left out.
-        oldest_at: when the oldest segment was begun, seconds since the epoch; ``None`` if there is none.
-        waiting: ratings that wait for their interaction.
-        unreadable: segments that cannot be read for now, with the reason.
-    """
-
-    segments: int
-    bytes: int
-    oldest_at: float | None
-    waiting: int
-    unreadable: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +210,7 @@ class Draining:
     def _group(self, paths: Sequence[Path], came: Sequence[Came], drained: Drained) -> None:
         """Store what a group of segments holds, and destroy them; with no path, nothing waits."""
         self._each(_of(Exposing, came), self._expose, drained)
+        self._each(_of(Mirroring, came), self._mirror, drained)
         self._each(_of(Interaction, came), self._take, drained)
         held: dict[Path, list[_Waiting]] = {}
         now = self._house.now()
@@ -309,6 +262,7 @@ class Draining:
         drained.traces += made.traces
         drained.duplicates += made.duplicates
         drained.exposures += made.exposures
+        drained.mirrored += made.mirrored
         drained.scores += made.scores
         drained.found += made.found
         for raw, reason in refused:
@@ -328,6 +282,10 @@ class Draining:
             self._house,
             [(self._house.pseudonym(one.unit_id), one.assignment, one.at) for one in possible],
         )
+        return refused
+
+    def _mirror(self, came: Sequence[Mirroring], made: Drained) -> list[tuple[bytes, str]]:
+        made.mirrored, refused = record_mirrored(self._house, came)
         return refused
 
     def _take(self, came: Sequence[Interaction], made: Drained) -> list[tuple[bytes, str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -10,12 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inchworm.app.house import House
-from inchworm.domain.metric import Metric
-from inchworm.domain.rollout import Rollout
-from inchworm.rollout.ports import UnitBatch
+from inchworm.app.loop.pairs import read_pairs
+from inchworm.domain.assignment import is_judged, stage_salt
+from inchworm.domain.ids import RolloutId
+from inchworm.domain.metric import Clock, Metric
+from inchworm.domain.rollout import Judging, Policy, Rollout, UnitKind, WatchedCluster
+from inchworm.domain.shadow import ShadowSpent
+from inchworm.rollout.clusters import choose
+from inchworm.rollout.populations import clocks_of, matures_after, pairs_mature_after, shadow_populations
+from inchworm.rollout.ports import Late, PairBatch, UnitBatch
+from inchworm.store.traces.matured import Due
+from inchworm.store.traces.pairs import Answers
 from inchworm.store.traces.units import UnitRows
 
 WEEK_S = 7 * 86_400.0
+_MOST_TOLD = 1_000
 Column = Literal["latency_ms", "cost_usd"]
 Values = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
@@ -26,10 +36,20 @@ class StoredUnits:
     def __init__(self, house: House) -> None:
         self._house = house
 
-    def read(self, rollout: Rollout, *, start: int, matured_before: float, limit: int) -> UnitBatch:
+    def read(
+        self, rollout: Rollout, *, clock: Clock, start: int, matured_before: float, limit: int
+    ) -> UnitBatch:
         """Matured units from order ``start`` on."""
-        rows = self._house.traces.units(rollout.id, start=start, matured_before=matured_before, limit=limit)
-        measured = {metric.name: unit_values(metric, rows) for metric in rollout.metrics}
+        rows = self._house.traces.units(
+            rollout.id,
+            start=start,
+            matured_before=matured_before,
+            limit=limit,
+            window_s=_window_s(rollout.policy),
+        )
+        measured = {
+            metric.name: unit_values(metric, rows) for metric in rollout.metrics if metric.clock is clock
+        }
         return UnitBatch(
             order=rows.order,
             stage=rows.stage,
@@ -40,10 +60,76 @@ class StoredUnits:
             errored=rows.errored,
             values={name: values for name, (values, _) in measured.items()},
             present={name: present for name, (_, present) in measured.items()},
+            cluster=np.array(rows.cluster, dtype=np.object_) if rollout.clusters else None,
+            judged=judged_units(rollout, rows) if clock is Clock.JUDGED else None,
         )
 
+    def pairs(self, rollout: Rollout, *, start: int, matured_before: float, limit: int) -> PairBatch:
+        """Matured pairs from order ``start`` on."""
+        return read_pairs(
+            self._house, rollout, unit_values, start=start, matured_before=matured_before, limit=limit
+        )
 
-def unit_values(metric: Metric, rows: UnitRows) -> Values:
+    def late(self, rollout: Rollout, *, clock: Clock, before: int, since: int) -> Late:
+        """What arrived behind the watermark: interactions, and scores of the judged clock's metrics."""
+        traces, window_s = self._house.traces, _window_s(rollout.policy)
+        if clock is Clock.FAST:
+            found = traces.arrived(rollout.id, before=before, since=since, window_s=window_s)
+        else:
+            judged = [metric.name for metric in rollout.metrics if metric.clock is clock]
+            found = traces.scored(rollout.id, judged, before=before, since=since, window_s=window_s)
+        return Late(baseline=found.baseline, candidate=found.candidate, seen=found.seen)
+
+    def matured(self, rollouts: Sequence[Rollout], now: float) -> Mapping[RolloutId, int]:
+        """How many units and pairs have matured, over all clocks, as watermarks count them."""
+        asked = [
+            Due(
+                rollout_id=one.id,
+                units_until=tuple(now - matures_after(one.policy, clock) for clock in clocks_of(one)),
+                pairs_until=now - pairs_mature_after(one) if shadow_populations(one.policy) else None,
+            )
+            for one in rollouts
+        ]
+        return self._house.traces.matured(asked)
+
+    def spent(self, rollout: Rollout) -> ShadowSpent:
+        """What the calls that were mirrored at its present stage took so far."""
+        return self._house.traces.shadow_spent(rollout.app, rollout.id, rollout.stage)
+
+    def changes(self, rollout: Rollout) -> Sequence[tuple[float, str]]:
+        """What was observed to change since the rollout started."""
+        if rollout.started_at is None:
+            return ()
+        told = self._house.control.ledger(rollout.app, since=rollout.started_at, limit=_MOST_TOLD)
+        return [(entry.at, entry.what) for entry in reversed(told) if entry.kind == "observed"]
+
+
+def judged_units(rollout: Rollout, rows: UnitRows) -> NDArray[np.bool_] | None:
+    """Which units were drawn to be judged, at the rate of their arm; ``None`` if all are."""
+    rates = rollout.policy.judging
+    if rates == Judging():
+        return None
+    version, salt = rollout.hash_version, rollout.salt
+    redrawn = rollout.policy.unit is UnitKind.USER  # a user may come again at the next stage
+    return np.array(
+        [
+            is_judged(
+                version,
+                stage_salt(salt, stage) if redrawn else salt,
+                unit,
+                rates.candidate if arm else rates.baseline,
+            )
+            for unit, arm, stage in zip(rows.unit, rows.candidate.tolist(), rows.stage.tolist(), strict=True)
+        ],
+        dtype=np.bool_,
+    )
+
+
+def _window_s(policy: Policy) -> float:
+    return policy.user_window_s if policy.unit is UnitKind.USER else math.inf
+
+
+def unit_values(metric: Metric, rows: UnitRows | Answers) -> Values:
     """One metric's value per unit, and where there is one. Builtins as ``docs/metrics.md`` defines them."""
     match metric.source:
         case {"builtin": "success"}:
@@ -65,7 +151,7 @@ def unit_values(metric: Metric, rows: UnitRows) -> Values:
     return scored.values, scored.present
 
 
-def _or_failed(values: NDArray[np.float64], present: NDArray[np.bool_], rows: UnitRows) -> Values:
+def _or_failed(values: NDArray[np.float64], present: NDArray[np.bool_], rows: UnitRows | Answers) -> Values:
     """A unit all of whose calls failed was not in time, though nobody timed it."""
     failed = rows.answered & (rows.failed >= 1.0)
     return np.where(failed, 0.0, values), present | failed
@@ -74,6 +160,12 @@ def _or_failed(values: NDArray[np.float64], present: NDArray[np.bool_], rows: Un
 def freeze(house: House, rollout: Rollout, now: float) -> tuple[Metric, ...]:
     """The rollout's metrics with thresholds from the seven days before it starts (STATISTICS §1)."""
     return _frozen(house, rollout.metrics, now)
+
+
+def watch_clusters(house: House, now: float) -> tuple[WatchedCluster, ...]:
+    """The clusters to watch in a rollout that starts now: by the interactions of the last seven days."""
+    seen = house.traces.summary(house.app, by="cluster", metrics=(), since=now - WEEK_S, until=now)
+    return choose({row.key: row.n for row in seen})
 
 
 def freeze_now(house: House) -> tuple[Metric, ...]:

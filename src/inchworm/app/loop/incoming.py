@@ -6,7 +6,7 @@ import hashlib
 import math
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never
 
@@ -15,7 +15,7 @@ import msgspec
 from inchworm.capture.calls import trace_of
 from inchworm.capture.dialects import Refused, parse, trace_1
 from inchworm.capture.fields import Place
-from inchworm.capture.records import Assigned, Called, Exposed, Rated, Traced, decode
+from inchworm.capture.records import Assigned, Called, Exposed, Mirrored, Rated, Shadowed, Traced, decode
 from inchworm.capture.values import decode as decode_json
 from inchworm.domain.canonical import canonical
 from inchworm.domain.configuration import AppRef
@@ -58,6 +58,20 @@ class Interaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Mirroring:
+    """A call is answered by the candidate too; ids are as they came."""
+
+    raw: bytes
+    path: Path
+    unit_id: UnitId
+    rollout_id: RolloutId
+    stage: int
+    trace_id: TraceId
+    shadow_id: TraceId
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Rating:
     """A score for an interaction; both ids are as they came."""
 
@@ -68,7 +82,7 @@ class Rating:
     score: Score
 
 
-Came = Exposing | Interaction | Rating
+Came = Exposing | Interaction | Mirroring | Rating
 
 
 def read_record(raw: bytes, path: Path, apps: Collection[AppRef]) -> Came | Unreadable:
@@ -89,8 +103,12 @@ def read_record(raw: bytes, path: Path, apps: Collection[AppRef]) -> Came | Unre
         match record:
             case Exposed():
                 return Exposing(raw, path, _unit(record.unit), _assignment(record.assigned), record.at)
+            case Shadowed():
+                return Interaction(raw, path, replace(_called(record), shadow_of=_trace(record.shadow_of)))
             case Called():
                 return Interaction(raw, path, _called(record))
+            case Mirrored():
+                return _mirroring(raw, path, record)
             case Traced():
                 return Interaction(raw, path, _traced(record, app))
             case Rated():
@@ -132,6 +150,29 @@ def _assignment(given: Assigned) -> Assignment:
         stage=given.stage,
         arm=Arm(given.arm),
         probability=given.probability,
+    )
+
+
+def _trace(id_: str) -> TraceId:
+    if not id_:
+        raise InputError("it does not say which call it mirrors")
+    return TraceId(id_)
+
+
+def _mirroring(raw: bytes, path: Path, record: Mirrored) -> Mirroring:
+    if not 0 <= record.stage <= _MAX_STAGE:
+        raise InputError(f"its stage is {record.stage}")
+    if not record.rollout:
+        raise InputError("it names no rollout")
+    return Mirroring(
+        raw,
+        path,
+        unit_id=_unit(record.unit),
+        rollout_id=RolloutId(record.rollout),
+        stage=record.stage,
+        trace_id=_trace(record.trace),
+        shadow_id=_trace(record.shadow),
+        at=record.at,
     )
 
 

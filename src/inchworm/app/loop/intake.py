@@ -7,7 +7,6 @@ cannot be sanitized is refused with its reason.
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ from typing import Any
 
 from inchworm.app.house import House
 from inchworm.app.loop.exposing import record
+from inchworm.app.loop.noticing import Noticing
 from inchworm.app.loop.observing import Observing
 from inchworm.app.loop.sanitizing import Clean, Refusal, Sanitize, one_by_one
 from inchworm.app.loop.topics import Topics
@@ -23,6 +23,7 @@ from inchworm.domain.errors import NotFoundError
 from inchworm.domain.ids import RolloutId, TraceId, UnitId
 from inchworm.domain.metric import Metric
 from inchworm.domain.outcome import Ok, Score, Scored
+from inchworm.domain.rollout import StageKind
 from inchworm.domain.trace import Assignment, Trace
 from inchworm.evaluators.score import origin, score_trace
 from inchworm.sanitize import Report, Sanitizer, UnsanitizableError
@@ -72,7 +73,7 @@ class Drain:
         self._clean = Cleaner(sanitize, house.pseudonym)
         self._score = Scorer(house.spec.metrics if metrics is None else metrics)
         self._topics = Topics(house)
-        self._observing = Observing(house)
+        self._observing, self._noticing = Observing(house), Noticing(house)
 
     def take(self, traces: Iterable[Trace], *, refused: Refused | None = None) -> Intake:
         """Drain all of them, batch by batch.
@@ -99,16 +100,21 @@ class Drain:
             at_once: now; else only if it was kept a few seconds ago.
         """
         self._observing.finish(at_once=at_once)
+        self._noticing.finish(at_once=at_once)
 
     def _batch(self, batch: Sequence[Trace], intake: Intake, refuse: Refused) -> None:
         clean = self._clean.batch(self._possible(batch, refuse), intake, refuse)
         now = self._house.now()
-        scored = [self._score(trace, now) for trace in self._observing(clean)]
+        # What nobody saw says nothing of the traffic: not which configuration answers it, nor its topics.
+        shadows = [trace for trace in clean if trace.shadow_of is not None]
+        seen = self._observing([trace for trace in clean if trace.shadow_of is None])
+        self._noticing(seen)
+        scored = [self._score(trace, now) for trace in (*seen, *shadows)]
         record(
             self._house,
             [(one.unit_id, one.assignment, one.at) for one in scored if one.assignment is not None],
         )
-        clusters = self._topics.assign(scored)
+        clusters = self._topics.assign(scored[: len(seen)])
         added = self._house.traces.add_traces(scored, cluster=clusters)
         intake.new += added.new
         intake.duplicate += added.duplicate
@@ -131,23 +137,29 @@ class Stages:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._count: dict[RolloutId, int] = {}
+        self._known: dict[RolloutId, tuple[StageKind, ...] | None] = {}
 
     def problem(self, given: Assignment) -> str | None:
         """Why an assignment cannot be one of its rollout, if it cannot."""
-        if given.rollout_id not in self._count:
-            self._count[given.rollout_id] = self._look_up(given.rollout_id)
-        count = self._count[given.rollout_id]
-        if 0 <= given.stage < count:
-            return None
-        return f"Its stage is not one of {given.rollout_id}, which are 0 to {count - 1}."
+        id_ = given.rollout_id
+        if id_ not in self._known:
+            self._known[id_] = self._look_up(id_)
+        stages = self._known[id_]
+        if stages is None:
+            return None if given.stage >= 0 else f"Its stage is {given.stage}."
+        if not 0 <= given.stage < len(stages):
+            return f"Its stage is not one of {id_}, which are 0 to {len(stages) - 1}."
+        if stages[given.stage] is StageKind.SHADOW:
+            return f"Its stage is a shadow stage of {id_}, at which nobody is exposed."
+        return None
 
-    def _look_up(self, rollout_id: RolloutId) -> int:
-        """Stages of a rollout with its soak; of one that is not known here, as many as can be."""
+    def _look_up(self, rollout_id: RolloutId) -> tuple[StageKind, ...] | None:
+        """Stages of a rollout with its soak; ``None`` for one that is not known here, which may have any."""
         try:
-            return len(self._house.control.rollout(rollout_id).policy.stages) + 1
+            stages = self._house.control.rollout(rollout_id).policy.stages
         except NotFoundError:
-            return sys.maxsize
+            return None
+        return (*(stage.kind for stage in stages), StageKind.SPLIT)
 
 
 class Cleaner:
@@ -203,6 +215,7 @@ class Cleaner:
             trace,
             id=TraceId(self._pseudonym(UnitId(trace.id))),
             unit_id=self._pseudonym(trace.unit_id),
+            shadow_of=None if trace.shadow_of is None else TraceId(self._pseudonym(UnitId(trace.shadow_of))),
             inputs=value["inputs"],
             output=value["output"],
             reference=value["reference"],

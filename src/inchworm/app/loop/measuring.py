@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from inchworm.app.house import House
-from inchworm.app.loop.evidence import freeze, freeze_now
+from inchworm.app.loop.evidence import freeze_now
+from inchworm.app.loop.sampling import MAIN, repetitions
 from inchworm.app.loop.telling import Telling
 from inchworm.app.loop.upstreams import upstream_for
 from inchworm.benchmark.curate import draw, grow
@@ -16,20 +17,9 @@ from inchworm.benchmark.report import decisive
 from inchworm.benchmark.wording import WORDS
 from inchworm.domain.benchmark import Benchmark, Trial
 from inchworm.domain.configuration import Configuration
-from inchworm.domain.errors import InchwormError
 from inchworm.domain.evalset import Case, EvalSet
-from inchworm.domain.ids import ConfigurationId, RolloutId
-from inchworm.domain.layers import Layer
 from inchworm.domain.metric import Metric
-from inchworm.domain.rollout import LedgerEntry, RolloutState
-from inchworm.domain.work import WorkItem
-
-MAIN = "main"
-"""The eval set that gates use unless told otherwise."""
-KIND = "benchmark"
-_LEASE_S = 600.0
-_SAMPLES = 3
-"""Repetitions where sampling makes answers differ."""
+from inchworm.domain.rollout import LedgerEntry
 
 Watch = Callable[[Progress], None]
 
@@ -87,14 +77,6 @@ def accept(house: House, proposal_id: str) -> tuple[EvalSet, int]:
         keep_eval_set(house, grown, f"{grown.id}: {added:,} cases admitted because {proposal.because}")
     house.control.close_proposal(proposal_id, "accepted")
     return grown, added
-
-
-def repetitions(configurations: Sequence[Configuration]) -> int:
-    """One sample where answers are deterministic, several where a temperature makes them differ."""
-    sampled = any(
-        configuration.layer(Layer.PARAMETERS).get("temperature", 1) for configuration in configurations
-    )
-    return _SAMPLES if sampled else 1
 
 
 def replay(
@@ -169,57 +151,6 @@ class TrialRunner:
     ) -> Sequence[Trial]:
         """One trial per case, configuration and repetition."""
         return replay(self.house, cases, configurations, samples, watch=self.watch).trials
-
-
-def work_off(house: House, *, owner: str, watch: Watch | None = None) -> int:
-    """Do the benchmarks that this app's rollouts wait for; how many were done.
-
-    What ``watch`` raises ends the work; the item stays leased.
-    """
-    done = 0
-    while leased := house.control.lease_work(
-        [KIND], owner=owner, now=house.now(), lease_s=_LEASE_S, app=house.app
-    ):
-        for item in leased:
-            _work(house, item, owner, watch)
-            done += 1
-    return done
-
-
-def _work(house: House, item: WorkItem, owner: str, watch: Watch | None) -> None:
-    try:
-        rollout = house.control.rollout(RolloutId(item.payload["rollout"]))
-        if rollout.state is not RolloutState.BENCHMARKING:
-            # Nobody waits for it any more, and every call costs money.
-            error = f"{rollout.id} was {rollout.state.value} before its benchmark was made"
-            house.control.fail_work(item.id, owner=owner, error=error, retry=False)
-            return
-        benchmark = compare(
-            house,
-            house.control.configuration(ConfigurationId(item.payload["base"])),
-            house.control.configuration(ConfigurationId(item.payload["candidate"])),
-            eval_set=house.control.eval_set(house.app, MAIN),
-            # As it was applied and started, whatever inchworm.yaml says by now.
-            metrics=freeze(house, rollout, house.now()),
-            margin_factor=float(item.payload["margin_factor"]),
-            watch=watch,
-        )
-    except InchwormError as error:
-        house.control.fail_work(item.id, owner=owner, error=_said(error), retry=False)
-        return
-    house.control.finish_work(
-        item.id,
-        owner=owner,
-        result={
-            "verdict": benchmark.verdict.value,
-            "benchmark_id": benchmark.id,
-            "because": because(benchmark),
-        },
-    )
-
-
-def _said(error: InchwormError) -> str:
-    return error.message if error.hint is None else f"{error.message}: {error.hint}"
 
 
 def because(benchmark: Benchmark) -> str:

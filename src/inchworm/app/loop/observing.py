@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from inchworm.app.house import House
+from inchworm.app.loop.noticing import KIND
 from inchworm.capture.observed import Announcement, Lifted, Observer
+from inchworm.domain.calls import merged
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import NotFoundError, UsageError
 from inchworm.domain.ids import ConfigurationId
@@ -89,7 +91,7 @@ class Observing:
     def _announce(self, said: Announcement) -> None:
         entries = self._house.control.ledger(self._app, limit=_LOOKED_BACK)
         call = said.data["call"]
-        ours = (one.data for one in entries if one.kind == "observed" and one.data.get("call") == call)
+        ours = (one.data for one in entries if _is_ours(one) and one.data.get("call") == call)
         last = next(ours, None)
         if last is not None and all(last.get(key) == said.data[key] for key in ("happened", "from", "to")):
             return
@@ -97,7 +99,7 @@ class Observing:
             LedgerEntry(
                 app=self._app,
                 at=min(said.at, self._house.now()),
-                kind="observed",
+                kind=KIND,
                 actor=ACTOR,
                 what=said.what,
                 data=said.data,
@@ -105,9 +107,14 @@ class Observing:
         )
 
 
+def _is_ours(entry: LedgerEntry) -> bool:
+    """Whether an entry is of a configuration that was told from traffic, and of nothing else observed."""
+    return entry.kind == KIND and "happened" in entry.data
+
+
 def observer(house: House, app: AppRef | None = None) -> Observer:
     """What was learned of an app's traffic; of the declared one's if none is named."""
-    infrastructure = house.spec.configuration.layer(Layer.INFRASTRUCTURE)
+    infrastructure = merged(house.spec.configuration.layer(Layer.INFRASTRUCTURE), None)
     state = house.control.blob(app or house.app, STATE)
     if state is None:
         return Observer(infrastructure=infrastructure)
@@ -162,7 +169,7 @@ def look(house: House) -> Observed:
     entries = house.control.ledger(house.app, limit=_LOOKED_BACK)
     return Observed(
         calls=tuple(sorted(found, key=lambda call: (-call.requests, call.name))),
-        last=next((one for one in entries if one.kind == "observed"), None),
+        last=next((one for one in entries if one.kind == KIND), None),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Self
 from inchworm.app.house import House
 from inchworm.domain.change import ValueDiff, diff
 from inchworm.domain.configuration import Configuration
-from inchworm.domain.rollout import Decision, Rollout, RolloutState
+from inchworm.domain.rollout import Approval, Decision, Rollout, RolloutState
 from inchworm.rollout.evidence import Evidence
 from inchworm.rollout.monitor import MonitorState
 from inchworm.rollout.snapshot import snapshot
@@ -46,6 +46,7 @@ class Seen:
         decisions: oldest first.
         then: the first of those that are in flight or queued beside it.
         now: seconds since the epoch.
+        approvals: who agreed to it, in the order in which they did.
     """
 
     rollout: Rollout
@@ -54,6 +55,7 @@ class Seen:
     decisions: tuple[Decision, ...]
     then: Rollout | None
     now: float
+    approvals: tuple[Approval, ...] = ()
 
     @classmethod
     def of(cls, house: House, rollout: Rollout) -> Self:
@@ -64,11 +66,12 @@ class Seen:
         waiting = [one for one in others if one.state in IN_FLIGHT or one.state is RolloutState.QUEUED]
         return cls(
             rollout=rollout,
-            diffs=diff(base, base.with_layer(rollout.layer, rollout.values)),
+            diffs=diff(base, rollout.moved(base)),
             evidence=evidence_of(house, rollout),
             decisions=tuple(control.decisions(rollout.id)),
             then=next(iter(waiting), None),
             now=house.now(),
+            approvals=tuple(control.approvals([rollout.id])),
         )
 
     @property

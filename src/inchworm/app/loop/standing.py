@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inchworm.app.house import House
+from inchworm.app.loop.retiring import Retiring, notices
 from inchworm.app.loop.topics import CLUSTERING
 from inchworm.domain.errors import StoreError
+from inchworm.domain.notice import NoticeState
 from inchworm.domain.rollout import Lineage, Rollout, RolloutState
 from inchworm.rollout.transitions import IN_FLIGHT
 
@@ -28,6 +30,8 @@ class Standing:
         hindrance: why that cannot be said.
         proposals: how many are open.
         labelled: whether topics were fitted.
+        notices: configured models that are switched off soon, or were.
+        untold: notifications that were given up.
     """
 
     app: str
@@ -41,6 +45,8 @@ class Standing:
     hindrance: str | None
     proposals: int
     labelled: bool
+    notices: tuple[Retiring, ...] = ()
+    untold: int = 0
 
 
 def look(house: House) -> Standing:
@@ -64,6 +70,8 @@ def look(house: House) -> Standing:
         hindrance=hindrance,
         proposals=len(control.proposals(house.app)),
         labelled=control.blob(house.app, CLUSTERING) is not None,
+        untold=control.notice_counts(house.app)[NoticeState.FAILED],
+        notices=notices(house),
     )
 
 

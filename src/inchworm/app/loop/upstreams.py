@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from inchworm.app.house import House
+from inchworm.domain.calls import for_call
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.errors import UsageError
 from inchworm.domain.layers import Layer
@@ -24,7 +25,7 @@ def upstream_for(house: House, configuration: Configuration) -> Upstream:
         UsageError: if its ``upstream`` is not known, a key's variable is not set, or
             ``upstream: recorded`` has no recording to read.
     """
-    infrastructure = configuration.layer(Layer.INFRASTRUCTURE)
+    infrastructure = for_call(configuration, None).layer(Layer.INFRASTRUCTURE)
     kind = infrastructure.get("upstream", OPENAI)
     if kind == OPENAI:
         return OpenAIUpstream.of(infrastructure, os.environ)

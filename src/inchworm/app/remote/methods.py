@@ -22,17 +22,21 @@ def _scopes(reading: str, writing: str, *, keys: str = "") -> dict[str, Scope]:
 
 METHODS: Mapping[str, Mapping[str, Scope]] = {
     "traces": _scopes(
-        "assignments changed_arms clusters count exposures_count facets iterate known last_order "
-        "period quality quantile seen summary trace traces traffic units",
-        "add_exposures add_scores add_traces set_clusters",
+        "arrived assignments changed_arms clusters count exposures_count facets iterate known known_mirrored "
+        "last_mirrored last_order matured pairs period quality quantile scored seen shadow_of shadow_spent "
+        "summary trace traces traffic units",
+        "add_exposures add_mirrored add_scores add_traces set_clusters",
     ),
     "control": _scopes(
-        "apps attributions audit audit_page benchmark benchmarks blob blob_at configuration configurations "
-        "decisions eval_set eval_sets find_configuration import_seen imports ledger ledger_page lineage "
-        "monitor plan plans points proposal proposals rollout rollouts serving trials work",
-        "add_work append_ledger close_proposal commit end_lineage enqueue fail_work finish_work lease_work "
-        "put_attribution put_benchmark put_blob put_configuration put_eval_set put_import put_plan "
-        "put_proposal put_trials release_work reserve_rollouts save_monitor save_point start_lineage",
+        "approvals apps attributions audit audit_counts audit_head audit_lines audit_page benchmark "
+        "benchmarks blob blob_at configuration configurations decisions eval_set eval_sets "
+        "find_configuration import_seen imports ledger ledger_page lineage lineages monitor notice_counts "
+        "notices plan plans points proposal proposals rollout rollouts serving servings stable_at trials "
+        "verify_audit watermarks work work_items",
+        "add_notices add_work append_ledger close_proposal commit end_lineage enqueue fail_work "
+        "finish_work lease_notices lease_work put_approval put_attribution put_benchmark put_blob "
+        "put_configuration put_eval_set put_import put_plan put_proposal put_trials release_notices "
+        "release_work reserve_rollouts retry_notices save_monitor save_point settle_notice start_lineage",
         keys="api_key api_keys put_api_key revoke_api_key",
     ),
 }
@@ -45,6 +49,7 @@ LOCAL: Mapping[str, Mapping[str, str]] = {
     "control": {
         "open": "the server owns the file",
         "close": "closes the connection and not the server's store",
+        "outbox": "the server's own says whom to tell, in its transaction",
         "changed": "tells a command whether to wake a server; whoever writes over the wire wakes it anyway",
         "touch_api_key": "the server itself says when a key was used",
     },
@@ -61,13 +66,22 @@ _ACTORS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[str]]] = {
         *(one.actor for one in said["ledger"]),
     ],
     "put_api_key": lambda said: [said["key"].created_by],
+    "put_approval": lambda said: [said["approval"].actor, said["entry"].actor],
     "put_plan": lambda said: [said["plan"].change.author],
     "revoke_api_key": lambda said: [said["actor"]],
     "start_lineage": lambda said: [said["entry"].actor],
 }
 
 
+def least(store: str, method: str, said: Mapping[str, Any]) -> Scope:
+    """The scope that a call takes: an emergency is an admin's, by whichever way it comes in."""
+    if (store, method) == ("control", "enqueue") and any(one.emergency for one in said["rollouts"]):
+        return Scope.ADMIN
+    return METHODS[store][method]
+
+
 def actors(method: str, said: Mapping[str, Any]) -> set[str]:
-    """Under whose names a call would act, besides the control loop's."""
+    """Under whose names a call would act, besides the control loop's, which applies and approves nothing."""
     found = _ACTORS.get(method)
-    return set() if found is None else set(found(said)) - {INCHWORM}
+    names = set() if found is None else set(found(said))
+    return names if method in {"enqueue", "put_approval"} else names - {INCHWORM}

@@ -86,7 +86,7 @@ class Measuring:
         return bool(self._house.control.work(self._house.app, {WorkState.READY, WorkState.LEASED}))
 
     def _work_off(self) -> int:
-        from inchworm.app.loop.measuring import work_off
+        from inchworm.app.loop.working import work_off
 
         return work_off(self._house, owner=OWNER, watch=self._look_up)
 

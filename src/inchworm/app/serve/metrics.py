@@ -6,7 +6,7 @@ counted here as it happens, from the start of the process on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,7 +18,7 @@ from prometheus_client import (
 )
 
 from inchworm import __version__
-from inchworm.app.loop.draining import Drained
+from inchworm.app.loop.drained import Drained
 from inchworm.domain.rollout import Decision, DecisionKind
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -62,6 +62,9 @@ class ServerMetrics:
         self._exposures = Counter(
             "inchworm_exposures_stored", "Units exposed for the first time.", registry=one
         )
+        self._mirrored = Counter(
+            "inchworm_mirrored_stored", "Calls put to a candidate too, for nobody to see.", registry=one
+        )
         self._scores = Counter(
             "inchworm_scores_stored", "Scores stored that came on their own.", registry=one
         )
@@ -102,6 +105,12 @@ class ServerMetrics:
             "When what gateways are told to serve last changed, or was first built.",
             registry=one,
         )
+        self._notices = Counter(
+            "inchworm_notifications",
+            "Attempts to tell somebody, by result: sent, again (tried later), failed (given up).",
+            ["result"],
+            registry=one,
+        )
         self._requests = Counter(
             "inchworm_http_requests",
             "Requests answered by pages and API, by route and class of status.",
@@ -112,6 +121,8 @@ class ServerMetrics:
             self._quarantined.labels(name)
         for kind in DecisionKind:
             self._decisions.labels(kind.value)
+        for result in ("sent", "again", "failed"):
+            self._notices.labels(result)
 
     def drained(self, drained: Drained, seconds: float) -> None:
         """A round of the drain."""
@@ -121,6 +132,7 @@ class ServerMetrics:
         self._traces.inc(drained.traces)
         self._duplicates.inc(drained.duplicates)
         self._exposures.inc(drained.exposures)
+        self._mirrored.inc(drained.mirrored)
         self._scores.inc(drained.scores)
         for reason, count in drained.quarantined.items():
             self._quarantined.labels(reason_class(reason)).inc(count)
@@ -137,6 +149,11 @@ class ServerMetrics:
     def published(self, at: float) -> None:
         """What is served was built, or has changed, at ``at``."""
         self._published_at.set(at)
+
+    def noticed(self, made: Mapping[str, int]) -> None:
+        """Attempts to tell people, by result."""
+        for result, count in made.items():
+            self._notices.labels(result).inc(count)
 
     def answered(self, method: str, route: str, status: int) -> None:
         """A request was answered."""

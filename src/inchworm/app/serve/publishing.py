@@ -21,15 +21,19 @@ def published(house: House) -> Published:
         StoreError: if the control store cannot be read.
     """
     spec, control = house.spec, house.control
-    table = control.serving(spec.app)
+    table, unit = control.serving(spec.app), spec.policy.unit
     named = []
     if table is not None:
-        named = [table.stable, *([] if table.candidate is None else [table.candidate.configuration_id])]
+        named = [table.stable]
+        if table.candidate is not None:
+            named.append(table.candidate.configuration_id)
+            # Another one that is declared meanwhile would give the same people other ids in mid-rollout.
+            unit = control.rollout(table.candidate.rollout_id).policy.unit
     return Published(
         apps=(
             PublishedApp(
                 app=spec.app,
-                unit=spec.policy.unit,
+                unit=unit,
                 infrastructure=spec.configuration.layer(Layer.INFRASTRUCTURE),
                 table=table,
                 configurations={id_: control.configuration(id_) for id_ in named},

@@ -7,21 +7,32 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from inchworm.app.house import House
 from inchworm.app.serve.state import GatewaySeen, Publisher
 from inchworm.capture.places import SPOOL
 from inchworm.capture.spool import closed_segments, oldest_at, quarantined, spool_size
-from inchworm.domain.rollout import Rollout, RolloutState
+from inchworm.domain.rollout import DecisionKind, Rollout, RolloutState
 from inchworm.domain.trace import Arm
 from inchworm.domain.work import WorkState
+from inchworm.rollout import calendar
 from inchworm.rollout.monitor import MonitorState
 from inchworm.rollout.snapshot import snapshot
 from inchworm.rollout.transitions import IN_FLIGHT, weight_of
 
-PARTS = ("benchmarks", "controller", "drain", "inchworm.yaml", "publisher", "quarantine", "spool")
+PARTS = (
+    "audit",
+    "benchmarks",
+    "controller",
+    "drain",
+    "inchworm.yaml",
+    "notifications",
+    "publisher",
+    "quarantine",
+    "spool",
+)
 """What the health of a server is made of."""
 SILENT_S = 60.0
 """A gateway that has not asked for so long is silent: it asks three times a minute at least."""
@@ -49,7 +60,7 @@ class Readings(Collector):
     publisher: Publisher
     health: Callable[[], Mapping[str, str]]
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Every reading.
 
         Raises:
@@ -64,6 +75,7 @@ class Readings(Collector):
             WorkState,
             (one.state.value for one in self.house.control.work(self.house.app)),
         )
+        yield from self._trust()
         now, version = self.house.now(), self.publisher.version
         yield _by(
             "inchworm_gateways",
@@ -80,7 +92,36 @@ class Readings(Collector):
             healthy.add_metric([part], float(part not in ill))
         yield healthy
 
-    def _spool(self) -> Iterator[GaugeMetricFamily]:
+    def _trust(self) -> Iterator[Metric]:
+        control, app = self.house.control, self.house.app
+        yield GaugeMetricFamily(
+            "inchworm_audit_head_number",
+            "Number of the last entry of the audit trail; it never falls.",
+            value=control.audit_head().number,
+        )
+        frozen = calendar.said(self.house.spec.freeze, self.house.now())
+        yield GaugeMetricFamily(
+            "inchworm_frozen",
+            "Whether a freeze is on (1), in which nothing starts and nothing grows, or not (0).",
+            value=float(frozen is not None),
+        )
+        decided = CounterMetricFamily(
+            "inchworm_decisions",
+            "Decisions of the app since its beginning, by kind, those of people among them.",
+            labels=["kind"],
+        )
+        counts = control.audit_counts(app)
+        for kind in DecisionKind:
+            decided.add_metric([kind.value], counts.get(f"rollout.{kind.value}", 0))
+        yield decided
+        notices = GaugeMetricFamily(
+            "inchworm_notices", "Notices kept, by state: waiting, sent, failed.", labels=["state"]
+        )
+        for state, count in control.notice_counts(app).items():
+            notices.add_metric([state.value], count)
+        yield notices
+
+    def _spool(self) -> Iterator[Metric]:
         root = self.house.spec.data / SPOOL
         oldest = oldest_at(root)
         age = 0.0 if oldest is None else max(0.0, self.house.now() - oldest)
@@ -94,7 +135,7 @@ class Readings(Collector):
             "inchworm_quarantine_segments", "Segments that lie in quarantine.", value=len(quarantined(root))
         )
 
-    def _rollouts(self) -> Iterator[GaugeMetricFamily]:
+    def _rollouts(self) -> Iterator[Metric]:
         every = self.house.control.rollouts(self.house.app)
         yield _by(
             "inchworm_rollouts",
@@ -110,6 +151,7 @@ class Readings(Collector):
         yield from gauges.values()
 
     def _flying(self, rollout: Rollout, gauges: Mapping[str, GaugeMetricFamily]) -> None:
+        gauges["state"].add_metric([rollout.id, rollout.state.value], 1)
         gauges["stage"].add_metric([rollout.id, rollout.layer.value], rollout.stage)
         gauges["weight"].add_metric([rollout.id], weight_of(rollout.state, rollout.stage, rollout.policy))
         exposed: Counter[Arm] = Counter()
@@ -125,6 +167,11 @@ class Readings(Collector):
             if clock.log_e is not None:
                 gauges["harm"].add_metric([rollout.id, clock.clock.value], clock.log_e)
             gauges["harm_line"].add_metric([rollout.id, clock.clock.value], -math.log(clock.alpha))
+        for one in evidence.metrics:
+            where = [rollout.id, one.name, one.clock.value]
+            for asked, log_e in (("harm", one.log_e_harm), ("expand", one.log_e_expand)):
+                if log_e is not None:
+                    gauges["metric"].add_metric([*where, asked], log_e)
         gauges["ratio"].add_metric([rollout.id], evidence.log_e_ratio)
         gauges["ratio_line"].add_metric([rollout.id], -math.log(evidence.alpha_ratio))
 
@@ -143,6 +190,14 @@ def _flying() -> dict[str, GaugeMetricFamily]:
         "exposed": gauge("exposed_units", "Units assigned to an arm, matured or not.", "arm"),
         "harm": gauge("harm_log_e", "Natural logarithm of the e-value of harm, per clock.", "clock"),
         "harm_line": gauge("harm_log_e_limit", "Where harm rolls back: ln(1/alpha), per clock.", "clock"),
+        "metric": gauge(
+            "metric_log_e",
+            "Natural logarithm of the evidence of one metric, of harm or that the loss is within the margin.",
+            "metric",
+            "clock",
+            "of",
+        ),
+        "state": gauge("state", "The state that a rollout in flight is in; always 1.", "state"),
         "ratio": gauge("sample_ratio_log_e", "Natural logarithm of the e-value of a split unlike the plan."),
         "ratio_line": gauge("sample_ratio_log_e_limit", "Where the split voids the evidence: ln(1/alpha)."),
     }

@@ -26,15 +26,18 @@ from inchworm.domain.errors import InchwormError
 
 if TYPE_CHECKING:  # a process that sanitizes for this one imports this module too, and needs none of these
     from inchworm.app.house import House
-    from inchworm.app.loop.draining import Backlog, Draining
+    from inchworm.app.loop.drained import Backlog
+    from inchworm.app.loop.draining import Draining
     from inchworm.app.serve.background import Health
     from inchworm.app.serve.metrics import ServerMetrics
     from inchworm.app.serve.publishing import LivePublisher
     from inchworm.app.serve.state import Pulse
     from inchworm.domain.rollout import Decision
+    from inchworm.rollout.fleet import Memo
 
 _LOG = logging.getLogger(__name__)
 _DRAIN_S, _DECIDE_S, _PUBLISH_S, _FOLLOW_S = 0.1, 1.0, 0.1, 1.0
+_NOTIFY_S, _VERIFY_S = 1.0, 86_400.0
 _LATE_S = 10.0
 """Age of what waits in the spool from which on it is said."""
 _LAST_DRAIN_S = 30.0
@@ -81,6 +84,7 @@ class Work:
         pulse: what pages wait for.
         health: how the parts are.
         metrics: counts what is done.
+        url: of the pages.
     """
 
     def __init__(
@@ -92,19 +96,25 @@ class Work:
         health: Health,
         *,
         metrics: ServerMetrics,
+        url: str,
     ) -> None:
         from inchworm.app.serve.background import Background
         from inchworm.app.serve.declared import Following
         from inchworm.app.serve.measuring import Measuring
+        from inchworm.app.serve.notifying import Notifying
+        from inchworm.rollout.fleet import Memo
 
         self._house, self._publisher, self._draining, self._pulse = house, publisher, draining, pulse
         self._health, self._metrics = health, metrics
         self._background = Background(health)
         self._following = Following(house, health)
         self._measuring = Measuring(house, health, self.wake)
+        self._notifying = Notifying(house, health, metrics, url)
         self._loop = asyncio.get_running_loop()
         self._threads = ThreadPoolExecutor(4, "work")
         self._decide_now, self._publish_now, self._never = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._notify_now = asyncio.Event()
+        self._memo = Memo()
         self._unpublished = True
         self._quarantined = 0
         self._looked_at = float("-inf")
@@ -115,20 +125,25 @@ class Work:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._decide_now.set)
             self._loop.call_soon_threadsafe(self._publish_now.set)
+            self._loop.call_soon_threadsafe(self._notify_now.set)
         self._measuring.wake()
 
     def start(self) -> None:
         """Begin."""
         self._measuring.start()
+        self._notifying.start()
         self._metrics.published(self._house.now())
         self._background.keep("publisher", self._publish, every_s=_PUBLISH_S, wake=self._publish_now)
         self._background.keep("controller", self._decide, every_s=_DECIDE_S, wake=self._decide_now)
         self._background.keep("drain", self._drain, every_s=_DRAIN_S, wake=self._never)
         self._background.keep("inchworm.yaml", self._follow, every_s=_FOLLOW_S, wake=self._never)
+        self._background.keep("notifications", self._notifying.send, every_s=_NOTIFY_S, wake=self._notify_now)
+        self._background.keep("audit", self._notifying.verify, every_s=_VERIFY_S, wake=self._never)
 
     async def stop(self) -> None:
         """End what is under way, and drain what is closed."""
         self._drain_until = self._loop.time() + _LAST_DRAIN_S
+        self._notifying.stop()
         await self._background.stop()
         while not self._enough() and await self._drain():
             pass
@@ -151,12 +166,13 @@ class Work:
 
     async def _decide(self) -> bool:
         began = self._loop.time()
-        made = await self._loop.run_in_executor(self._threads, _decided, self._house)
+        made = await self._loop.run_in_executor(self._threads, _decided, self._house, self._memo)
         self._metrics.ticked(made, self._loop.time() - began, self._house.now())
         for one in made:
             _LOG.info("%s %s: %s", one.rollout_id, one.kind.value, one.because)
         if made:
             self._publish_now.set()
+            self._notify_now.set()
             self._measuring.wake()
         return bool(made)
 
@@ -186,11 +202,11 @@ class Work:
         return False
 
 
-def _decided(house: House) -> list[Decision]:
+def _decided(house: House, memo: Memo) -> list[Decision]:
     """One tick: what was decided."""
     from inchworm.app.loop.changing import decide
 
-    return decide(house)
+    return decide(house, memo=memo)
 
 
 def _quarantined(count: int) -> str | None:
@@ -234,7 +250,7 @@ async def serve(orders: Orders) -> None:
         publisher = LivePublisher(house, master)
         draining = Draining(house, derive(master, Purpose.SPOOL), workers=_workers())
         metrics = ServerMetrics()
-        work = Work(house, publisher, draining, pulse, health, metrics=metrics)
+        work = Work(house, publisher, draining, pulse, health, metrics=metrics, url=orders.url)
         app = build(
             ServerState(
                 house=house,

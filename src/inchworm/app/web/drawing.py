@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from inchworm.app.web import svg
+from inchworm.app.web.svg_calendar import calendar
+from inchworm.app.web.svg_clusters import clusters
 from inchworm.app.web.svg_quality import quality
-from inchworm.app.web.views.gates import Bar, StageStart, Tile
+from inchworm.app.web.views.stages import StageStart
+from inchworm.app.web.views.tile import Bar, Tile
 from inchworm.domain.layers import LAYERS
 
-__all__ = ["LAYERS", "bar", "quality", "rung", "spark", "tile"]
+__all__ = ["LAYERS", "bar", "calendar", "clusters", "quality", "rung", "spark", "tile"]
 
 rung = svg.rung
 

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-from inchworm.app.texts import MONTHS, harmless, span
+from inchworm.app.texts import DAYS, MONTHS, harmless, span
 
-_DAYS = "Mon Tue Wed Thu Fri Sat Sun".split()
 _DAY, _WEEK = 86_400, 604_800
 _SURROGATE = re.compile(r"\b(?P<kind>[A-Z][A-Z0-9]*(?:_[A-Z][A-Z0-9]*)*)_[1-9][0-9]{0,4}\b")
 
@@ -53,7 +52,7 @@ def moment(at: float, now: float) -> str:
     if then[:3] == today[:3]:
         return time.strftime("%H:%M:%S", then)
     if 0 <= now - at < _WEEK - _DAY:
-        return f"{_DAYS[then.tm_wday]} {then.tm_hour:02}:{then.tm_min:02}"
+        return f"{DAYS[then.tm_wday]} {then.tm_hour:02}:{then.tm_min:02}"
     year = "" if then.tm_year == today.tm_year else f" {then.tm_year}"
     return f"{then.tm_mday} {MONTHS[then.tm_mon - 1]}{year} {then.tm_hour:02}:{then.tm_min:02}"
 
@@ -61,7 +60,7 @@ def moment(at: float, now: float) -> str:
 def full(at: float) -> str:
     """A moment with everything: ``Wed 18 Nov 2026, 09:05:12 CET``."""
     then = time.localtime(at)
-    day = f"{_DAYS[then.tm_wday]} {then.tm_mday} {MONTHS[then.tm_mon - 1]} {then.tm_year}"
+    day = f"{DAYS[then.tm_wday]} {then.tm_mday} {MONTHS[then.tm_mon - 1]} {then.tm_year}"
     return f"{day}, {time.strftime('%H:%M:%S %Z', then)}".strip()
 
 

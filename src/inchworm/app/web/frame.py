@@ -14,10 +14,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from inchworm.app.serve.state import ServerState
 from inchworm.app.web import assets
 from inchworm.app.web.formats import FILTERS
+from inchworm.domain.codec import plain
 from inchworm.domain.errors import InchwormError, NotFoundError
 from inchworm.domain.ids import short
+from inchworm.domain.rollout import RolloutState
 
-Screen = Literal["now", "rollout", "traces"]
+Screen = Literal["now", "rollout", "queue", "traces"]
 """The pages that there are."""
 THEME_COOKIE = "inchworm-theme"
 _THEMES = {"light", "dark"}
@@ -81,6 +83,7 @@ def environment() -> Environment:
     )
     made.filters.update(FILTERS)
     made.filters["short"] = short
+    made.filters["plain"] = plain
     made.globals["asset"] = assets.url
     # As a global, because a block that is rendered alone does not see what its template imported.
     made.globals["ui"] = made.get_template("parts.html").module
@@ -156,6 +159,7 @@ def login_page(
 def _frame(request: Request, state: ServerState, active: Screen) -> Frame:
     lineage = state.house.control.lineage(state.house.app)
     in_flight = 0 if lineage is None or lineage.in_flight is None else 1
+    waiting = len(state.house.control.rollouts(state.house.app, {RolloutState.QUEUED}))
     query = request.url.query
     principal = getattr(request.state, "principal", None)
     return Frame(
@@ -163,6 +167,7 @@ def _frame(request: Request, state: ServerState, active: Screen) -> Frame:
         nav=(
             Entry(href="/", name="Now", current=active == "now"),
             Entry(href="/rollouts", name="Rollout", count=in_flight, current=active == "rollout"),
+            Entry(href="/queue", name="Queue", count=waiting, current=active == "queue"),
             Entry(href="/traces", name="Traces", current=active == "traces"),
         ),
         here=request.url.path + (f"?{query}" if query else ""),

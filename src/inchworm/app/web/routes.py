@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 
 from inchworm.app.api.auth import page_user
 from inchworm.app.serve.state import ServerState
-from inchworm.app.web import assets, events, now, rollout, traces
+from inchworm.app.web import assets, events, now, queue, rollout, traces
 
 
 def router(state: ServerState) -> APIRouter:
@@ -22,6 +22,6 @@ def router(state: ServerState) -> APIRouter:
 
     routes = APIRouter(include_in_schema=False)
     routes.include_router(assets.router())
-    for room in (events, now, rollout, traces):
+    for room in (events, now, rollout, queue, traces):
         routes.include_router(room.router(state), dependencies=[Depends(page_user), Depends(note_pulse)])
     return routes

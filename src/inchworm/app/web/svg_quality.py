@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from inchworm.app.texts import MONTHS
 from inchworm.app.web.svg import Plot
 from inchworm.app.web.views.quality import ChangeBar, Quality, Stretch
 from inchworm.domain.wording import counted
 
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _HOUR, _DAY = 3_600.0, 86_400.0
 _STEPS = (300.0, 900.0, 3_600.0, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 3 * _DAY, 7 * _DAY)
 _ROW = 17
@@ -146,5 +146,5 @@ def _axis(plot: Plot, since: float, until: float, y: float) -> None:
 def _tick(at: float, step: float) -> str:
     then = time.localtime(at)
     if step >= _DAY or (then.tm_hour == 0 and then.tm_min == 0):
-        return f"{then.tm_mday} {_MONTHS[then.tm_mon - 1]}"
+        return f"{then.tm_mday} {MONTHS[then.tm_mon - 1]}"
     return f"{then.tm_hour:02}:{then.tm_min:02}"

@@ -59,7 +59,8 @@ def router(state: ServerState) -> APIRouter:
             return problem(request, state, error, active="traces", back=PATH)
         cluster = _cluster(state, one)
         if as_json:
-            return JSONResponse({"version": 1, "trace": asjson.whole_trace(one, cluster)})
+            shadow = state.house.traces.shadow_of(state.house.app, one.id)
+            return JSONResponse({"version": 1, "trace": asjson.whole_trace(one, cluster, shadow)})
         context = {"peek": view(state.house, one, cluster), **_around(state, Asked())}
         return page(request, state, "trace.html", active="traces", context=context)
 

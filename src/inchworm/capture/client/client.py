@@ -24,6 +24,8 @@ class Client(Core):
         wait_s: how long the first ``resolve`` waits for the first table, once.
         exit_s: how long the program's end waits for what is not shipped yet.
         bounds: how much waits in memory.
+        application: the version of your program, e.g. its commit; by default ``INCHWORM_APPLICATION``. It is
+            kept with what is recorded, and a change of it is entered in the ledger.
 
     Raises:
         UsageError: if the address is none.

@@ -16,14 +16,17 @@ from typing import Any, Protocol
 
 from inchworm.capture.client import plain
 from inchworm.capture.client.apps import App, apps_of
+from inchworm.capture.client.listening import Listeners, News, moved
 from inchworm.capture.client.resolved import UNKNOWN, Resolved, read_kept
 from inchworm.capture.client.shipping import DEFAULT_BOUNDS, Bounds, Shipper
 from inchworm.capture.client.watching import Watcher
 from inchworm.capture.client.wire import checked
 from inchworm.capture.places import GATEWAY_PORT
+from inchworm.capture.stated import application_of
 from inchworm.domain.errors import UsageError
 from inchworm.domain.published import Published
 from inchworm.domain.rollout import UnitKind
+from inchworm.domain.serving import NO_ATTRIBUTES
 
 DEFAULT_URL = f"http://127.0.0.1:{GATEWAY_PORT}"
 _clients: weakref.WeakSet[Core] = weakref.WeakSet()
@@ -66,7 +69,8 @@ class Counts:
         refused: lines that the gateway did not take.
         retries: how often lines were sent again.
         unknown: answers of ``resolve`` without a configuration.
-        unexposed: units that got stable because the gateway was away, and do not count in the rollout.
+        unexposed: units that got stable because the gateway, or its server, was away, and do not count in
+            the rollout.
         direct: calls that went to the provider because the gateway could not be reached.
     """
 
@@ -94,43 +98,60 @@ class Core:
         wait_s: float = 2.0,
         exit_s: float = 2.0,
         bounds: Bounds = DEFAULT_BOUNDS,
+        application: str | None = None,
     ) -> None:
         self.url = checked(url or os.environ.get("INCHWORM_URL") or DEFAULT_URL)
         """The gateway's address."""
         self.app = app or os.environ.get("INCHWORM_APP") or None
         """The app for calls that name none."""
+        said = application if application is not None else os.environ.get("INCHWORM_APPLICATION")
+        self.application = application_of(said)
+        """The version of this program, e.g. its commit; kept with what it records."""
         self._cache = None if cache is None else Path(cache)
         self._wait_s, self._exit_s, self._bounds = wait_s, exit_s, bounds
         self._apps: dict[str, App] = {}
         self._unknown = self._unexposed = self._direct = 0
         self._inherited: dict[str, App] = {}
+        self.listeners = Listeners()
+        """They are told what the gateway says."""
         self._begin()
         _clients.add(self)
 
     def _begin(self) -> None:
         self._counting = threading.Lock()
         self._waited = False
-        self._watcher = Watcher(self.url, self._cache, self._publish)
+        self._watcher = Watcher(self.url, self._cache, self._publish, self._asked)
         self._shipper = Shipper(self.url, self._bounds)
 
     # --- resolving
 
     def resolve(
-        self, app: str | None = None, unit: str | None = None, *, kept: str | None = None
+        self,
+        app: str | None = None,
+        unit: str | None = None,
+        *,
+        kept: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        call: str | None = None,
     ) -> Resolved:
         """What a unit gets; in-process, and never an error for want of a gateway.
 
         The very first call waits for the first table, ``wait_s`` seconds at most. While the gateway is away,
-        units that are known keep their arm, and new ones get stable and do not count.
+        or has no word from its server, units that are known keep their arm, and new ones get stable and do
+        not count.
 
         Args:
             app: ``NAME`` or ``NAME/ENVIRONMENT``; by default the trace's that is open, then the client's.
             unit: the session (or user) as your program knows it; by default the open trace's. Without one
                 each call is a unit of its own. For an app whose unit is ``request`` it is the trace.
             kept: :attr:`Resolved.kept` of an earlier call, if your program stored it with the session.
+            attributes: what is known of the unit before it is assigned, e.g. ``{"tenant": "acme"}``; a stage
+                of a rollout may be for some of them only. Nothing else of them is read, sent or recorded.
+            call: which of the app's calls it is for, where layers are keyed by call: the same arm, with that
+                call's values.
 
         Raises:
-            UsageError: if no app is named, or app or unit is no text.
+            UsageError: if no app is named, or app, unit or call is no text.
         """
         found = self._apps.get(app)  # type: ignore[arg-type]  # None is in no dict
         if found is not None and kept is None and unit.__class__ is str:
@@ -138,16 +159,24 @@ class Core:
             if known is None and found.settled:
                 known = Resolved(found.stable, found.name, unit, None)
             if known is not None:
+                if call is not None:
+                    known = known.for_call(call)
                 one = OPEN.get()
                 if one is None:
                     LAST.set(known)
                 elif one.client is self:
                     one.note(known)
                 return known
-        return self._resolve(app, unit, kept)
+        return self._resolve(app, unit, kept, attributes, call)
 
     async def aresolve(
-        self, app: str | None = None, unit: str | None = None, *, kept: str | None = None
+        self,
+        app: str | None = None,
+        unit: str | None = None,
+        *,
+        kept: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        call: str | None = None,
     ) -> Resolved:
         """As :meth:`resolve`; the first wait does not hold up the event loop.
 
@@ -158,9 +187,16 @@ class Core:
             import asyncio  # noqa: PLC0415  # who calls this has it already
 
             await asyncio.to_thread(self._wait)
-        return self.resolve(app, unit, kept=kept)
+        return self.resolve(app, unit, kept=kept, attributes=attributes, call=call)
 
-    def _resolve(self, app: str | None, unit: str | None, kept: str | None) -> Resolved:
+    def _resolve(
+        self,
+        app: str | None,
+        unit: str | None,
+        kept: str | None,
+        attributes: Mapping[str, Any] | None,
+        call: str | None,
+    ) -> Resolved:
         one = OPEN.get()
         if one is not None and one.client is not self:
             one = None
@@ -170,6 +206,11 @@ class Core:
             unit = None if one is None else one.unit
         elif not isinstance(unit, str):
             raise UsageError(f"a unit is a text, not {type(unit).__name__}", hint="e.g. unit=str(session_id)")
+        if attributes is not None and not isinstance(attributes, Mapping):
+            raise UsageError(
+                f"attributes are a mapping, not {type(attributes).__name__}",
+                hint='e.g. attributes={"tenant": "acme"}',
+            )
         if not self._waited:
             self._wait()
         name = self.app_name(asked)
@@ -182,33 +223,35 @@ class Core:
                 self._unknown += 1
             answer = Resolved(UNKNOWN, name, whose, None)
         else:
-            answer = self._drawn(found, whose, kept)
+            answer = self._drawn(found, whose, kept, NO_ATTRIBUTES if attributes is None else attributes)
+        if call is not None:
+            answer = answer.for_call(call)
         if one is None:
             LAST.set(answer)
         else:
             one.note(answer)
         return answer
 
-    def _drawn(self, app: App, unit: str, kept: str | None) -> Resolved:
-        if app.rollout is None:
+    def _drawn(self, app: App, unit: str, kept: str | None, attributes: Mapping[str, Any]) -> Resolved:
+        if app.candidate is None or not app.exposes:
             return app.unexposed(unit)
         before = app.seen.get(unit)
         if before is not None and kept is None:
             return before
         given = read_kept(kept)
-        if given is not None and given.rollout_id != app.rollout:
+        if given is not None and not app.candidate.holds(given):
             given = None
         if given is not None:
-            drawn = app.draw(unit, given)
+            drawn = app.draw(unit, given, attributes)
             app.seen.pop(unit, None)
             return app.remember(drawn)
         if before is not None:
             return before
-        if self._watcher.away:
+        if self._watcher.away or self._watcher.unattended:
             with self._counting:
                 self._unexposed += 1
             return app.unexposed(unit)
-        drawn = app.remember(app.draw(unit, None))
+        drawn = app.remember(app.draw(unit, None, attributes))
         self._expose(drawn)
         return drawn
 
@@ -238,7 +281,21 @@ class Core:
         self._waited = True
 
     def _publish(self, published: Published) -> None:
-        self._apps = apps_of(published, self._apps)
+        before, self._apps = self._apps, apps_of(published, self._apps, self.application)
+        self.listeners.tell(News(away=self._watcher.away, changed=moved(before, self._apps)))
+
+    def _asked(self) -> None:
+        self.listeners.tell(News(away=self._watcher.away))
+
+    def ready(self) -> bool:
+        """Wait for the first table, once and ``wait_s`` seconds at most; whether there is one."""
+        if not self._waited:
+            self._wait()
+        return bool(self._apps)
+
+    def names(self) -> frozenset[str]:
+        """How the apps that are served may be called: ``NAME`` and ``NAME/ENVIRONMENT``."""
+        return frozenset(self._apps)
 
     # --- what tracing and the direct way need
 

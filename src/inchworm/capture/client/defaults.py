@@ -34,7 +34,11 @@ def client() -> Client:
 
 
 def configure(
-    url: str | None = None, *, app: str | None = None, cache: str | os.PathLike[str] | None = None
+    url: str | None = None,
+    *,
+    app: str | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    application: str | None = None,
 ) -> Client:
     """Say where the gateway is, instead of by ``INCHWORM_URL``; replaces the program's client.
 
@@ -42,12 +46,13 @@ def configure(
         url: the gateway.
         app: ``NAME`` or ``NAME/ENVIRONMENT`` for calls that name none.
         cache: a file that keeps what is served for the next start of the program.
+        application: the version of your program, e.g. its commit.
 
     Raises:
         UsageError: if the address is none.
     """
     global _default  # the one thing that is the whole program's
-    made = Client(url, app=app, cache=cache)
+    made = Client(url, app=app, cache=cache, application=application)
     with _making:
         former, _default = _default, made
     if former is not None:
@@ -55,14 +60,28 @@ def configure(
     return made
 
 
-def resolve(app: str | None = None, unit: str | None = None, *, kept: str | None = None) -> Resolved:
+def resolve(
+    app: str | None = None,
+    unit: str | None = None,
+    *,
+    kept: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    call: str | None = None,
+) -> Resolved:
     """What a unit gets; see :meth:`inchworm.Client.resolve`."""
-    return (_default or client()).resolve(app, unit, kept=kept)
+    return (_default or client()).resolve(app, unit, kept=kept, attributes=attributes, call=call)
 
 
-async def aresolve(app: str | None = None, unit: str | None = None, *, kept: str | None = None) -> Resolved:
+async def aresolve(
+    app: str | None = None,
+    unit: str | None = None,
+    *,
+    kept: str | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    call: str | None = None,
+) -> Resolved:
     """What a unit gets; see :meth:`inchworm.Client.aresolve`."""
-    return await client().aresolve(app, unit, kept=kept)
+    return await client().aresolve(app, unit, kept=kept, attributes=attributes, call=call)
 
 
 def trace(

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from inchworm.capture.client.apps import App
 from inchworm.capture.client.core import OPEN, Core
-from inchworm.capture.headers import APP, OURS
+from inchworm.capture.client.resolved import View
+from inchworm.capture.headers import APP, APPLICATION, CALL, OURS
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.errors import InchwormError, UsageError
 from inchworm.domain.layers import Layer
@@ -72,6 +73,8 @@ class Way:
         named = {name.lower() for name, _ in call.headers}
         one = OPEN.get()
         ours: dict[str, str] = {} if self._app is None else {APP: self._app}
+        if self._client.application is not None:
+            ours[APPLICATION] = self._client.application
         if one is not None and one.client is self._client:
             ours |= one.headers
         headers = [*call.headers, *((name, value) for name, value in ours.items() if name not in named)]
@@ -100,15 +103,16 @@ class Way:
         here = urlsplit(call.url)
         body = _json(call.content)
         app = self._app_of(call, body)
+        view = None if app is None else app.stable.of(_call_of(call, body))
         content = call.content
         if body is not None and (_MEMBER in body or _is_symbolic(body)):
-            said = _said_plainly(body, app)
+            said = _said_plainly(body, view)
             if said is None:
                 return None
             content = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         url = call.url
         if self._provider is not None or self._is_gateway(here):
-            base = self._provider or _published_url(app) or OPENAI
+            base = self._provider or _published_url(app, view) or OPENAI
             ours = self._gateway.path if self._is_gateway(here) else ""
             url = _joined(base, here.path.removeprefix(ours))
             url += f"?{here.query}" if here.query else ""
@@ -144,10 +148,20 @@ def _joined(base: str, path: str) -> str:
     return base + path[path.rindex("/v1/") + 3 :] if "/v1/" in path else base + path
 
 
-def _published_url(app: App | None) -> str | None:
-    if app is None:
+def _call_of(call: Call, body: Mapping[str, Any] | None) -> str | None:
+    """The name of the call within its app, as a gateway reads it."""
+    named = next((value for name, value in call.headers if name.lower() == CALL), None)
+    ours = None if body is None else body.get(_MEMBER)
+    said = named or (ours.get("call") if isinstance(ours, dict) else None)
+    if not said and body is not None and _is_symbolic(body):
+        said = str(body["model"]).removeprefix(_SYMBOLIC).partition("/")[2]
+    return said if isinstance(said, str) and said else None
+
+
+def _published_url(app: App | None, view: View | None) -> str | None:
+    if app is None or view is None:
         return None
-    for layer in (app.stable.layers[Layer.INFRASTRUCTURE], app.infrastructure):
+    for layer in (view.layers[Layer.INFRASTRUCTURE], app.infrastructure):
         url = layer.get("base_url")
         if isinstance(url, str) and url:
             return url.rstrip("/")
@@ -162,19 +176,19 @@ def _json(content: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _said_plainly(body: Mapping[str, Any], app: App | None) -> dict[str, Any] | None:
+def _said_plainly(body: Mapping[str, Any], view: View | None) -> dict[str, Any] | None:
     """The body without what only a gateway understands: stable's last known values stand for the app."""
     out = {name: value for name, value in body.items() if name != _MEMBER}
-    configuration = None if app is None else app.stable.configuration
+    configuration = None if view is None else view.values
     if _is_symbolic(body):
-        if app is None or configuration is None:
+        if view is None or configuration is None:
             return None
-        name = app.stable.layers[Layer.MODEL].get("name")
+        name = view.layers[Layer.MODEL].get("name")
         if not isinstance(name, str):
             return None
         out["model"] = name
-        out |= app.stable.layers[Layer.PARAMETERS]
-        if schemas := app.stable.layers[Layer.TOOLS].get("schemas"):
+        out |= view.layers[Layer.PARAMETERS]
+        if schemas := view.layers[Layer.TOOLS].get("schemas"):
             out["tools"] = schemas
         if not out.get("tools"):
             out.pop("tool_choice", None)

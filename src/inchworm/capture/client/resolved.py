@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inchworm.capture.headers import APP, CONFIGURATION, UNIT
+from inchworm.capture.attributes import to_header
+from inchworm.capture.headers import APP, APPLICATION, ATTRIBUTES, CALL, CONFIGURATION, UNIT
+from inchworm.domain.calls import call_names, for_call
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.errors import UsageError
 from inchworm.domain.ids import RolloutId
 from inchworm.domain.layers import LAYERS, Layer
 from inchworm.domain.rendering import render
+from inchworm.domain.serving import NO_ATTRIBUTES
 from inchworm.domain.trace import Arm, Assignment
 
 _KEPT = "k1"
@@ -19,13 +22,30 @@ _KEPT = "k1"
 class View:
     """A configuration with its layers read once; shared by everybody who gets it."""
 
-    __slots__ = ("configuration", "layers")
+    __slots__ = ("_calls", "application", "configuration", "layers", "values")
 
-    def __init__(self, configuration: Configuration | None) -> None:
+    def __init__(
+        self, configuration: Configuration | None, call: str | None = None, application: str | None = None
+    ) -> None:
         self.configuration = configuration
+        """The whole, which is recorded."""
+        self.application = application
+        """The version of the program that this is in."""
+        self.values = None if configuration is None else for_call(configuration, call)
+        """What the call gets of it."""
         self.layers: Mapping[Layer, Mapping[str, Any]] = {
-            layer: {} if configuration is None else configuration.layer(layer) for layer in LAYERS
+            layer: {} if self.values is None else self.values.layer(layer) for layer in LAYERS
         }
+        names = () if configuration is None or call is not None else call_names(configuration)
+        self._calls = {name: View(configuration, name, application) for name in names}
+
+    def of(self, call: str | None) -> View:
+        """What a call of this name gets; the common values if the name is not known."""
+        return self if call is None else self._calls.get(call, self)
+
+    def all(self) -> tuple[View, ...]:
+        """This, and what single calls get."""
+        return (self, *self._calls.values())
 
 
 UNKNOWN = View(None)
@@ -38,16 +58,36 @@ class Resolved:
     Values are plain and may be kept; do not change what is inside of them.
     """
 
-    __slots__ = ("_view", "app", "assignment", "unit")
+    __slots__ = ("_attributes", "_view", "_whole", "app", "assignment", "call", "unit")
 
-    def __init__(self, view: View, app: str, unit: str, assignment: Assignment | None) -> None:
-        self._view = view
+    def __init__(
+        self,
+        view: View,
+        app: str,
+        unit: str,
+        assignment: Assignment | None,
+        attributes: Mapping[str, str] = NO_ATTRIBUTES,
+        *,
+        call: str | None = None,
+    ) -> None:
+        self._whole, self._view = view, view if call is None else view.of(call)
+        self.call = call
+        """The name of the call whose values these are; ``None`` for the common ones."""
+        self._attributes = attributes
         self.app = app
         """``NAME/ENVIRONMENT``, or as it was asked for if it is not known."""
         self.unit = unit
         """Whose arm it is."""
         self.assignment = assignment
         """What is recorded of the rollout; ``None`` outside of one."""
+
+    def for_call(self, call: str | None) -> Resolved:
+        """The same unit's values for a call of the app, which may have some of its own."""
+        if call == self.call:
+            return self
+        return Resolved(
+            self._whole, self.app, self.unit, self.assignment, self._attributes, call=_named(call)
+        )
 
     @property
     def known(self) -> bool:
@@ -69,6 +109,11 @@ class Resolved:
     def rollout(self) -> str | None:
         """The rollout's id; ``None`` outside of one."""
         return None if self.assignment is None else self.assignment.rollout_id
+
+    @property
+    def layers(self) -> Mapping[Layer, Mapping[str, Any]]:
+        """All layers as they are; do not change them."""
+        return self._view.layers
 
     @property
     def model(self) -> str | None:
@@ -115,7 +160,7 @@ class Resolved:
             TemplateError: if a template names a variable that the inputs do not have.
             UsageError: if there is no prompt and no default.
         """
-        configuration = self._view.configuration
+        configuration = self._view.values
         prompt = self._view.layers[Layer.PROMPT]
         if configuration is None or not prompt:
             if default is None and isinstance(inputs.get("messages"), list):
@@ -141,11 +186,18 @@ class Resolved:
     def headers(self) -> dict[str, str]:
         """Headers for calls through the gateway, which say whose call it is and that you followed this.
 
+        What the rollout's audience is chosen by is said too, so that the gateway comes to the same answer.
         Headers are Latin-1: a unit that is not is left out, and the gateway finds one by its chain.
         """
         found = {APP: self.app, UNIT: self.unit}
         if self._view.configuration is not None:
             found[CONFIGURATION] = self._view.configuration.id
+        if self._attributes:
+            found[ATTRIBUTES] = to_header(self._attributes)
+        if self.call is not None:
+            found[CALL] = self.call
+        if self._view.application is not None:
+            found[APPLICATION] = self._view.application
         return {name: value for name, value in found.items() if value.isascii() and value.isprintable()}
 
     def __repr__(self) -> str:
@@ -153,6 +205,12 @@ class Resolved:
             f"Resolved(app={self.app!r}, unit={self.unit!r}, "
             f"configuration_id={self.configuration_id!r}, arm={self.arm!r})"
         )
+
+
+def _named(call: object) -> str | None:
+    if call is not None and not (isinstance(call, str) and call):
+        raise UsageError(f"a call is named by a text, not {call!r}", hint='e.g. call="rerank"')
+    return call
 
 
 def read_kept(text: object) -> Assignment | None:

@@ -12,11 +12,14 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
+from inchworm.capture.attributes import to_header
 from inchworm.capture.client.core import LAST, OPEN, Core, Open
 from inchworm.capture.client.plain import plain, written
 from inchworm.capture.client.resolved import Resolved
-from inchworm.capture.headers import APP, UNIT
+from inchworm.capture.headers import APP, APPLICATION, OBSERVED, UNIT
+from inchworm.capture.stated import OBSERVED_SAID, observed_of
 from inchworm.domain.errors import UsageError
+from inchworm.domain.trace import CALL
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,7 +35,8 @@ class Tracing:
     """
 
     __slots__ = (
-        *("_asked", "_at", "_attributes", "_began", "_outcome", "_output", "_scores", "_token", "_usage"),
+        *("_asked", "_at", "_attributes", "_began", "_calls", "_observed", "_outcome", "_output", "_scores"),
+        *("_token", "_usage"),
         *("app", "client", "finish_reason", "id", "inputs", "resolved", "unit"),
     )
 
@@ -68,6 +72,8 @@ class Tracing:
         self._usage: dict[str, float] = {}
         self._scores: list[dict[str, Any]] = []
         self._attributes: dict[str, Any] = {}
+        self._observed: dict[str, str] = {}
+        self._calls: set[str | None] = set() if resolved is None else {resolved.call}
         self._outcome: dict[str, str] = {"is": "ok"}
         self._at = self._began = 0.0
         self._token: Token[Open | None] | None = None
@@ -106,6 +112,21 @@ class Tracing:
         """Something else that is worth knowing."""
         self._attributes[name] = value
 
+    def observed(self, name: str, value: str) -> None:
+        """What a floating reference stands for now, e.g. ``observed("index", "faq-2026-11-02")``.
+
+        It is kept with the interaction, and a change of it is entered in the ledger.
+
+        Raises:
+            UsageError: if the name is no plain one, or the value no printable text.
+        """
+        if not (read := observed_of({name: value})):
+            raise UsageError(
+                f"{name!r} and {value!r} are no reference and its value",
+                hint='e.g. observed("index", "faq-2026-11-02")',
+            )
+        self._observed |= read
+
     def failed(self, reason: str) -> None:
         """The answer is no use, and the configuration is to blame (a deadline, a refusal): it counts as 0."""
         self._outcome = {"is": "failed", "reason": str(reason)[:_REASON]}
@@ -114,9 +135,10 @@ class Tracing:
         """Something went wrong that says nothing of the configuration."""
         self._outcome = {"is": "errored", "reason": str(reason)[:_REASON]}
 
-    def resolve(self, *, kept: str | None = None) -> Resolved:
+    def resolve(self, *, kept: str | None = None, call: str | None = None) -> Resolved:
         """What this interaction's unit gets; see :meth:`inchworm.Client.resolve`."""
-        self.resolved = self.client.resolve(self._asked, self.unit or self.id, kept=kept)
+        self.resolved = self.client.resolve(self._asked, self.unit or self.id, kept=kept, call=call)
+        self._calls.add(call)
         return self.resolved
 
     def note(self, resolved: Resolved) -> None:
@@ -126,13 +148,18 @@ class Tracing:
             return
         if self.unit is None or resolved.unit in {self.unit, self.id}:
             self.resolved, self.app = resolved, resolved.app
+            self._calls.add(resolved.call)
 
     @property
     def headers(self) -> dict[str, str]:
         """Headers that say whose interaction it is."""
-        if self.resolved is not None:
-            return self.resolved.headers
         found = {APP: self.app or "", UNIT: self.unit or self.id}
+        if self.resolved is not None:
+            found = self.resolved.headers
+        if self.client.application is not None:
+            found[APPLICATION] = self.client.application
+        if self._observed:
+            found[OBSERVED] = to_header(self._observed)
         return {name: value for name, value in found.items() if value.isascii() and value.isprintable()}
 
     def __enter__(self) -> Self:
@@ -160,6 +187,16 @@ class Tracing:
     ) -> None:
         self.__exit__(kind, error, trace)
 
+    def _said(self) -> dict[str, Any]:
+        """The attributes, with the call if all that was resolved inside of it was for one."""
+        found = dict(self._attributes)
+        (call,) = self._calls if len(self._calls) == 1 else (None,)
+        if call is not None:
+            found.setdefault(CALL, call)
+        if self._observed:
+            found[OBSERVED_SAID] = self._observed
+        return found
+
     def _ship(self, latency_ms: float) -> None:
         one = self.resolved
         assignment = None if one is None else one.assignment
@@ -177,7 +214,8 @@ class Tracing:
             "latency_ms": latency_ms,
             "usage": self._usage or None,
             "scores": self._scores or None,
-            "attributes": self._attributes or None,
+            "application": self.client.application,
+            "attributes": self._said() or None,
         }
         if assignment is not None:
             members |= {

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from inchworm.capture.client.wire import UnreachableError, Wire
+from inchworm.capture.headers import UNATTENDED
 from inchworm.domain.errors import InputError
 from inchworm.domain.published import Published, version
 
@@ -42,11 +43,18 @@ class Watcher:
         url: the gateway.
         cache: a file that keeps the last document for the next start; ``None`` for none.
         changed: called with each new publication, from this thread, and once for the cached one.
+        asked: called whenever it was asked, and answered or not.
     """
 
-    def __init__(self, url: str, cache: Path | None, changed: Callable[[Published], None]) -> None:
+    def __init__(
+        self,
+        url: str,
+        cache: Path | None,
+        changed: Callable[[Published], None],
+        asked: Callable[[], None],
+    ) -> None:
         self._wire = Wire(url)
-        self._cache, self._changed = cache, changed
+        self._cache, self._changed, self._asked = cache, changed, asked
         self._holds: str | None = None
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -55,6 +63,8 @@ class Watcher:
         """Set from the first document that came from the gateway on."""
         self.away = True
         """Whether the gateway's last answer failed: then nobody new is exposed."""
+        self.unattended = False
+        """Whether the gateway's server is silent, so that nobody would roll back: then neither."""
 
     def start(self) -> None:
         """Begin, unless it has begun."""
@@ -81,11 +91,13 @@ class Watcher:
                 fresh = self._ask()
             except (UnreachableError, InputError):
                 self.away = True
+                self._asked()
                 self._stop.wait(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
                 continue
             self.away, pause = False, _FIRST_PAUSE_S
             self.heard.set()
+            self._asked()
             if not fresh:
                 self._stop.wait(max(0.0, began + _SHORTEST_ROUND_S - time.monotonic()))
         self._wire.close()
@@ -101,6 +113,8 @@ class Watcher:
         wait = 0 if self.away else _WAIT_S
         holds = "" if self._holds is None else f"&holds={quote(self._holds)}"
         answer = self._wire.ask("GET", f"{PATH}?wait={wait}{holds}", timeout_s=wait + _FIRST_TIMEOUT_S)
+        if answer.status in {200, 304}:
+            self.unattended = UNATTENDED in answer.headers
         if answer.status == 304:
             return False
         if answer.status != 200:
@@ -108,7 +122,9 @@ class Watcher:
         name = version(answer.body)
         if name == self._holds:
             return False
-        self._changed(read(answer.body))
+        published = read(answer.body)
+        self.away = False  # whoever is told of it now is told by a gateway that is there
+        self._changed(published)
         self._holds = name
         self._save(answer.body)
         return True

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any, assert_never
 
 from inchworm.capture.fields import Fields, Parsed, Place, outcome_of, unit_of, with_derived
+from inchworm.capture.stated import APPLICATION_SAID, application_of
 from inchworm.capture.values import kind_of, quoted
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InputError
@@ -40,6 +41,7 @@ MEMBERS = (
         "usage",
         "reference",
         "scores",
+        "application",
         "attributes",
     ),
 )
@@ -119,6 +121,8 @@ def read(record: Mapping[str, Any], place: Place) -> Parsed:
     configuration = fields.identifier("configuration")
     assignment = _assignment(fields)
     inputs, attributes = fields.mapping("inputs") or {}, dict(fields.mapping("attributes") or {})
+    if (application := application_of(fields.text("application"))) is not None:
+        attributes[APPLICATION_SAID] = application
     moment = place.at if at is None else at
     usage, scores, outcome = _usage(fields), _scores(fields, moment), _outcome(fields)
     output, finish_reason = fields.text("output"), fields.text("finish_reason")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from inchworm.capture.observed.fingerprint import Fingerprint
 from inchworm.capture.observed.lifted import Lifted
+from inchworm.capture.observed.noticing import Noticed, Noticer
 from inchworm.capture.observed.observer import FORMAT, Announcement, Observer
 from inchworm.capture.observed.watch import Happened
 
-__all__ = ["FORMAT", "Announcement", "Fingerprint", "Happened", "Lifted", "Observer"]
+__all__ = ["FORMAT", "Announcement", "Fingerprint", "Happened", "Lifted", "Noticed", "Noticer", "Observer"]

@@ -9,7 +9,6 @@ from typing import Any
 
 from xxhash import xxh32_hexdigest
 
-from inchworm.capture.calls import CALL
 from inchworm.capture.observed import wording
 from inchworm.capture.observed.call import Call
 from inchworm.capture.observed.fingerprint import model_of, prompt_of
@@ -161,8 +160,7 @@ class Observer:
         prompt = prompt_of(trace)
         if prompt is None and not model_of(trace):
             return None
-        named = trace.attributes.get(CALL)
-        name = named if isinstance(named, str) else ""
+        name = trace.call or ""
         # Telemetry without content tells less: beside interactions with content it is a call of its own.
         key = name if prompt is not None else f"{name}\0"
         found = self.calls.get(key)

@@ -11,13 +11,19 @@ from types import TracebackType
 from typing import Self
 
 from inchworm.store.control.access import AccessStore
+from inchworm.store.control.approvals import ApprovalStore
+from inchworm.store.control.audit import AuditStore
 from inchworm.store.control.benchmarks import BenchmarkStore
 from inchworm.store.control.database import Database
 from inchworm.store.control.lineage import LineageStore
 from inchworm.store.control.points import PointStore
 from inchworm.store.control.records import (
     ApiKey,
+    AuditBreak,
+    AuditCheck,
     AuditEntry,
+    AuditFilter,
+    AuditHead,
     EvalSetSummary,
     ImportRecord,
     StoredConfiguration,
@@ -25,10 +31,30 @@ from inchworm.store.control.records import (
 from inchworm.store.control.rollouts import RolloutStore
 from inchworm.store.control.work import WorkStore
 
-__all__ = ["ApiKey", "AuditEntry", "ControlStore", "EvalSetSummary", "ImportRecord", "StoredConfiguration"]
+__all__ = [
+    "ApiKey",
+    "AuditBreak",
+    "AuditCheck",
+    "AuditEntry",
+    "AuditFilter",
+    "AuditHead",
+    "ControlStore",
+    "EvalSetSummary",
+    "ImportRecord",
+    "StoredConfiguration",
+]
 
 
-class ControlStore(LineageStore, RolloutStore, PointStore, BenchmarkStore, WorkStore, AccessStore):
+class ControlStore(
+    AuditStore,
+    LineageStore,
+    RolloutStore,
+    ApprovalStore,
+    PointStore,
+    BenchmarkStore,
+    WorkStore,
+    AccessStore,
+):
     """Everything that the control plane must not forget. Threads and processes may share the file."""
 
     @classmethod

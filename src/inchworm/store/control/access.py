@@ -12,8 +12,8 @@ from inchworm.domain.access import Scope
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import ConflictError, NotFoundError
 from inchworm.store.control import tables
+from inchworm.store.control.audit import append_audit
 from inchworm.store.control.database import Concern
-from inchworm.store.control.lineage import append_audit
 from inchworm.store.control.records import ApiKey, AuditEntry
 
 
@@ -42,6 +42,7 @@ class AccessStore(Concern):
                     subject=key.id,
                     because=f'key "{key.name}" made with the scope {key.scope.value}',
                 ),
+                (tables.api_keys, key.id),
             )
 
     def api_key(self, id: str) -> ApiKey | None:  # noqa: A002  # the agreed name
@@ -86,6 +87,7 @@ class AccessStore(Concern):
                     subject=id,
                     because=f'key "{name}" revoked',
                 ),
+                (tables.api_keys, id),
             )
         return True
 

@@ -13,15 +13,18 @@ from inchworm.domain.canonical import digest
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import ConflictError, NotFoundError
 from inchworm.domain.evalset import Case, EvalSet
-from inchworm.domain.ids import BenchmarkId, CaseId, ConfigurationId
+from inchworm.domain.ids import BenchmarkId, CaseId, ConfigurationId, short
 from inchworm.domain.outcome import Errored
 from inchworm.store import codec
 from inchworm.store.codec import app_key
 from inchworm.store.control import tables
+from inchworm.store.control.audit import append_audit
 from inchworm.store.control.database import Concern
-from inchworm.store.control.records import EvalSetSummary
+from inchworm.store.control.records import AuditEntry, EvalSetSummary
 
 OPEN = "open"
+_MACHINE = "inchworm"
+"""Who keeps what was measured: whoever asked for it stands in the ledger."""
 _MANY = 10_000
 """Ids per query; SQLite takes 32,766 variables."""
 
@@ -52,6 +55,18 @@ class BenchmarkStore(Concern):
         )
         with self._db.write() as connection:
             if connection.execute(insert_or(table).values(row).on_conflict_do_nothing()).rowcount:
+                append_audit(
+                    connection,
+                    AuditEntry(
+                        app=eval_set.app,
+                        at=at,
+                        actor=_MACHINE,
+                        action="evalset.keep",
+                        subject=eval_set.id,
+                        because=f"a version of {len(eval_set.cases):,} cases.",
+                    ),
+                    (table, f"{row['app']} {eval_set.id}"),
+                )
                 return
             kept = connection.execute(select(table.c.data).where(same)).scalar_one()
             if codec.decode(EvalSet, kept) != eval_set:
@@ -152,8 +167,23 @@ class BenchmarkStore(Concern):
             "at": at,
             "data": codec.encode(benchmark),
         }
+        added = insert_or(tables.benchmarks).values(row).on_conflict_do_nothing()
         with self._db.write() as connection:
-            connection.execute(insert_or(tables.benchmarks).values(row).on_conflict_do_nothing())
+            if not connection.execute(added).rowcount:
+                return
+            append_audit(
+                connection,
+                AuditEntry(
+                    app=benchmark.app,
+                    at=at,
+                    actor=_MACHINE,
+                    action="benchmark.make",
+                    subject=benchmark.id,
+                    because=f"{short(benchmark.base)} → {short(benchmark.candidate)} on "
+                    f"{benchmark.eval_set}: {benchmark.verdict.value.replace('_', ' ')}.",
+                ),
+                (tables.benchmarks, benchmark.id),
+            )
 
     def benchmark(self, id: BenchmarkId) -> Benchmark:  # noqa: A002  # the agreed name
         """The benchmark with this id.

@@ -24,10 +24,17 @@ from inchworm.store import codec
 from inchworm.store.locks import file_lock, make_folder
 
 T = TypeVar("T")
-REVISIONS = ("0001_pre_foundation", "0002_pre_evidence_points", "0003_pre_api_keys")
+REVISIONS = (
+    "0001_pre_foundation",
+    "0002_pre_evidence_points",
+    "0003_pre_api_keys",
+    "0004_pre_audit_and_notices",
+    "0005_pre_approvals",
+)
 """Every migration, oldest first (held equal to the files by a test); the last is what we write."""
 BUSY_TIMEOUT_S = 30
 _WRITES = "inchworm_writes"
+_AT_ONCE = 500
 
 
 class Database:
@@ -174,6 +181,12 @@ def _engine(path: Path) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def parts(items: Collection[T]) -> Iterator[list[T]]:
+    """Some items at a time: SQLite takes only so many parameters in one question."""
+    rest = list(items)
+    return (rest[start : start + _AT_ONCE] for start in range(0, len(rest), _AT_ONCE))
 
 
 class Concern:

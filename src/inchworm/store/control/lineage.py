@@ -1,27 +1,26 @@
-"""Configurations, what is stable and served, plans, the ledger and the audit trail."""
+"""Configurations, what is stable and served, plans and the ledger."""
 
 from __future__ import annotations
 
-import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
-from typing import Any
-
-from sqlalchemy import Connection, Row, Select, Table, delete, exists, insert, select
+from sqlalchemy import Connection, Table, delete, exists, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from inchworm.domain.change import Plan
 from inchworm.domain.configuration import AppRef, Configuration
-from inchworm.domain.errors import InputError, NotFoundError, UsageError
+from inchworm.domain.errors import NotFoundError, UsageError
 from inchworm.domain.ids import ConfigurationId, PlanId, short
 from inchworm.domain.rollout import LedgerEntry, Lineage
 from inchworm.domain.serving import ServingTable
 from inchworm.store import codec
 from inchworm.store.codec import app_key
 from inchworm.store.control import tables
+from inchworm.store.control.audit import append_audit, page
 from inchworm.store.control.database import Concern
 from inchworm.store.control.records import AuditEntry, StoredConfiguration
 
+_CONFIGURATION = "configuration"
+"""Kind of the ledger's entries that say what became stable."""
+_MOVES = f'"kind":"{_CONFIGURATION}"'
 _PREFIX = 4
 """Characters of an id that a user must type at least."""
 
@@ -109,6 +108,30 @@ class LineageStore(Concern):
         table = tables.lineages
         return self._first(Lineage, select(table.c.data).where(table.c.app == app_key(app)))
 
+    def lineages(self) -> list[Lineage]:
+        """The lineages of all apps, by name."""
+        return self._every(Lineage, select(tables.lineages.c.data).order_by(tables.lineages.c.app))
+
+    def stable_at(self, app: AppRef, at: float) -> ConfigurationId | None:
+        """What was stable at ``at``, by the ledger; the first that ever was, if that was later.
+
+        ``None`` if the ledger tells nothing of it.
+        """
+        table = tables.ledger
+        # A look at the text first: of a year's entries few move stable. What it finds is read and looked at.
+        mine = (table.c.app == app_key(app)) & table.c.data.contains(_MOVES, autoescape=True)
+        query = select(table.c.data).where(mine).order_by(table.c.at, table.c.number)
+        moves: list[LedgerEntry] = []
+        for entry in self._every(LedgerEntry, query):
+            if entry.kind != _CONFIGURATION or not {"from", "to"} & entry.data.keys():
+                continue
+            # One that was declared and taken back was the stable of nothing.
+            moves = [*moves, entry] if entry.data.get("to") else []
+        if not moves:
+            return None
+        before = [entry.data["to"] for entry in moves if entry.at <= at]
+        return ConfigurationId(before[-1] if before else moves[0].data.get("from") or moves[0].data["to"])
+
     def start_lineage(self, lineage: Lineage, serving: ServingTable, entry: LedgerEntry) -> bool:
         """Begin an app's lineage, with what it serves, in one transaction.
 
@@ -162,11 +185,29 @@ class LineageStore(Concern):
         table = tables.serving
         return self._first(ServingTable, select(table.c.data).where(table.c.app == app_key(app)))
 
+    def servings(self) -> list[ServingTable]:
+        """What is served for all apps, by name."""
+        return self._every(ServingTable, select(tables.serving.c.data).order_by(tables.serving.c.app))
+
     def put_plan(self, plan: Plan, *, at: float) -> None:
         """Keep a plan; a second time changes nothing."""
         row = {"app": app_key(plan.change.app), "id": plan.id, "at": at, "data": codec.encode(plan)}
+        change = plan.change
         with self._db.write() as connection:
-            connection.execute(insert_or(tables.plans).values(row).on_conflict_do_nothing())
+            if not connection.execute(insert_or(tables.plans).values(row).on_conflict_do_nothing()).rowcount:
+                return
+            append_audit(
+                connection,
+                AuditEntry(
+                    app=change.app,
+                    at=at,
+                    actor=change.author,
+                    action="plan.make",
+                    subject=plan.id,
+                    because=f"planned {short(change.base.id)} → {short(change.candidate.id)}.",
+                ),
+                (tables.plans, plan.id),
+            )
 
     def plan(self, id: PlanId) -> Plan:  # noqa: A002  # the agreed name
         """The plan with this id.
@@ -187,7 +228,19 @@ class LineageStore(Concern):
     def append_ledger(self, entry: LedgerEntry) -> None:
         """Say that something changed. There is no way to unsay it."""
         with self._db.write() as connection:
-            append_ledger(connection, entry)
+            told = append_ledger(connection, entry)
+            append_audit(
+                connection,
+                AuditEntry(
+                    app=entry.app,
+                    at=entry.at,
+                    actor=entry.actor,
+                    action="ledger.append",
+                    subject=entry.kind,
+                    because=entry.what,
+                ),
+                told,
+            )
 
     def ledger(self, app: AppRef, *, since: float | None = None, limit: int = 100) -> list[LedgerEntry]:
         """What changed at ``since`` or later, newest first, at most ``limit`` entries."""
@@ -219,92 +272,21 @@ class LineageStore(Concern):
         query = select(table.c.number, table.c.at, table.c.data).where(table.c.app == app_key(app))
         if since is not None:
             query = query.where(table.c.at >= since)
-        rows, following = self._page(query, table, after, limit)
+        with self._db.read() as connection:
+            rows, following = page(connection, query, table, after, limit)
         return [codec.decode(LedgerEntry, row.data) for row in rows], following
 
-    def audit_page(
-        self, app: AppRef, *, after: str | None = None, limit: int = 100
-    ) -> tuple[list[AuditEntry], str | None]:
-        """Who did what, newest first, page by page (see :meth:`ledger_page`).
 
-        Raises:
-            InputError: if ``after`` is no cursor.
-        """
-        table = tables.audit
-        rows, following = self._page(select(table).where(table.c.app == app_key(app)), table, after, limit)
-        entries = [
-            AuditEntry(
-                app=app,
-                at=row.at,
-                actor=row.actor,
-                action=row.action,
-                subject=row.subject,
-                because=row.because,
-            )
-            for row in rows
-        ]
-        return entries, following
-
-    def _page(
-        self, query: Select[Any], table: Table, after: str | None, limit: int
-    ) -> tuple[Sequence[Row[Any]], str | None]:
-        if after is not None:
-            at, number = _place(after)
-            before = (table.c.at < at) | ((table.c.at == at) & (table.c.number < number))
-            query = query.where(before)
-        query = query.order_by(table.c.at.desc(), table.c.number.desc()).limit(limit + 1)
-        with self._db.read() as connection:
-            rows = connection.execute(query).all()
-        if len(rows) <= limit:
-            return rows, None
-        last = rows[limit - 1]
-        return rows[:limit], urlsafe_b64encode(json.dumps([last.at, last.number]).encode()).decode()
-
-    def audit(self, app: AppRef, *, limit: int = 100) -> list[AuditEntry]:
-        """Who did what, newest first, at most ``limit`` entries."""
-        table = tables.audit
-        query = (
-            select(table.c.at, table.c.actor, table.c.action, table.c.subject, table.c.because)
-            .where(table.c.app == app_key(app))
-            .order_by(table.c.at.desc(), table.c.number.desc())
-            .limit(limit)
-        )
-        with self._db.read() as connection:
-            rows = connection.execute(query).mappings().all()
-        return [AuditEntry(app=app, **row) for row in rows]
-
-
-def _place(cursor: str) -> tuple[float, int]:
-    try:
-        at, number = json.loads(urlsafe_b64decode(cursor.encode()))
-        return float(at), int(number)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise InputError("this is no cursor of a page", hint="start at the first page") from error
-
-
-def append_ledger(connection: Connection, entry: LedgerEntry) -> None:
-    """Add one entry in the caller's transaction."""
+def append_ledger(connection: Connection, entry: LedgerEntry) -> tuple[Table, int]:
+    """Add one entry in the caller's transaction; the row, for the audit entry that has to pin it."""
     row = {"app": app_key(entry.app), "at": entry.at, "data": codec.encode(entry)}
-    connection.execute(insert(tables.ledger).values(row))
-
-
-def append_audit(connection: Connection, entry: AuditEntry) -> None:
-    """Add one entry in the caller's transaction."""
-    connection.execute(
-        insert(tables.audit).values(
-            app=app_key(entry.app),
-            at=entry.at,
-            actor=entry.actor,
-            action=entry.action,
-            subject=entry.subject,
-            because=entry.because,
-        )
-    )
+    (number,) = connection.execute(insert(tables.ledger).values(row)).inserted_primary_key or (0,)
+    return tables.ledger, number
 
 
 def _tell(connection: Connection, entry: LedgerEntry, action: str, lineage: Lineage) -> None:
     """A lineage begins or ends: ledger and audit trail say the same."""
-    append_ledger(connection, entry)
+    told, key = append_ledger(connection, entry), app_key(lineage.app)
     append_audit(
         connection,
         AuditEntry(
@@ -315,4 +297,7 @@ def _tell(connection: Connection, entry: LedgerEntry, action: str, lineage: Line
             subject=lineage.stable,
             because=entry.what,
         ),
+        told,
+        (tables.lineages, key),
+        (tables.serving, key),
     )

@@ -68,8 +68,23 @@ class ImportRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """A row as it was when an audit entry named it.
+
+    Attributes:
+        table: where it is.
+        key: which row, as text.
+        digest: SHA-256 of its values, 64 hexadecimal characters; ``None`` if it was removed on purpose.
+    """
+
+    table: str
+    key: str
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """Who did what to which thing. The audit table is append-only.
+    """Who did what to which thing. The audit table is append-only, and its entries are a chain of hashes.
 
     Attributes:
         app: where.
@@ -78,6 +93,10 @@ class AuditEntry:
         action: what was done, e.g. ``rollout.start``.
         subject: the id of what it was done to.
         because: why, in a sentence.
+        number: its place in the chain, from 1; ``None`` before it is kept.
+        pinned: the rows that it wrote, so that a change of them is found.
+        hash: of it and of every entry before it (:mod:`inchworm.store.control.chain`); ``None`` before it
+            is kept.
     """
 
     app: AppRef
@@ -86,6 +105,68 @@ class AuditEntry:
     action: str
     subject: str
     because: str
+    number: int | None = None
+    pinned: tuple[Pinned, ...] = ()
+    hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which audit entries are asked for; what is ``None`` is not asked about.
+
+    Attributes:
+        actor: whose.
+        action: of this kind: ``rollout`` or ``rollout.start``.
+        subject: about this id.
+        since: at this moment or later, seconds since the epoch.
+    """
+
+    actor: str | None = None
+    action: str | None = None
+    subject: str | None = None
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditHead:
+    """The end of the chain. Kept elsewhere, it shows later that nothing before it was removed.
+
+    Attributes:
+        number: of the last entry; 0 if there is none.
+        hash: of the last entry; 64 zeros if there is none.
+    """
+
+    number: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditBreak:
+    """Where the trail is not what was written.
+
+    Attributes:
+        number: the entry that is broken, or whose row is; ``None`` if no entry can be named.
+        because: what is wrong, in a sentence.
+    """
+
+    number: int | None
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditCheck:
+    """What came of walking the chain.
+
+    Attributes:
+        entries: how many there are.
+        head: the end of the chain.
+        breaks: what is broken, the first entry first; empty if the trail is whole. At most
+            :data:`inchworm.store.control.chain.MOST`.
+    """
+
+    entries: int
+    head: AuditHead
+    breaks: tuple[AuditBreak, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

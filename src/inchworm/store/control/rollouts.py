@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Table, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 from sqlalchemy.exc import IntegrityError
 
@@ -18,15 +18,17 @@ from inchworm.domain.work import WorkItem
 from inchworm.store import codec
 from inchworm.store.codec import app_key
 from inchworm.store.control import tables
-from inchworm.store.control.database import Concern
-from inchworm.store.control.lineage import append_audit, append_ledger
+from inchworm.store.control.audit import append_audit
+from inchworm.store.control.database import parts
+from inchworm.store.control.lineage import append_ledger
+from inchworm.store.control.notices import NoticeStore, insert_notices
 from inchworm.store.control.records import AuditEntry
-from inchworm.store.control.work import insert_work
+from inchworm.store.control.work import want_work
 
 _COUNTER = "rollouts"
 
 
-class RolloutStore(Concern):
+class RolloutStore(NoticeStore):
     """Rollouts and what was decided about them."""
 
     def reserve_rollouts(self, count: int) -> list[RolloutId]:
@@ -64,7 +66,8 @@ class RolloutStore(Concern):
                 raise NotFoundError(f"{key} has no stable configuration yet", hint="inchworm adopt")
             if stable != expected_stable:
                 return False
-            for rollout in rollouts:
+            told = [append_ledger(connection, entry) for entry in ledger]
+            for place, rollout in enumerate(rollouts):
                 row = _row(rollout) | {"number": _number(rollout.id), "id": rollout.id}
                 try:
                     connection.execute(insert(tables.rollouts).values(row))
@@ -83,9 +86,11 @@ class RolloutStore(Concern):
                         subject=rollout.id,
                         because=rollout.because,
                     ),
+                    (tables.rollouts, rollout.id),
+                    *(() if place else told),
                 )
-            for entry in ledger:
-                append_ledger(connection, entry)
+            if self.outbox is not None:
+                insert_notices(connection, self.outbox.queued(rollouts))
         return True
 
     def rollout(self, id: RolloutId) -> Rollout:  # noqa: A002  # the agreed name
@@ -127,7 +132,7 @@ class RolloutStore(Concern):
                 and held to where it is not.
             serving: the serving table after it, if it moves; of a higher generation than the stored one.
             ledger: what changed.
-            work: what is to be done next; items that exist already are left alone.
+            work: what is waited for next; items that are being done or done already are left alone.
 
         Returns:
             ``False``, and nothing is written, if the rollout, the lineage or the serving table is of
@@ -147,10 +152,16 @@ class RolloutStore(Concern):
             if not landed:
                 connection.rollback()
                 return False
-            _append_decision(connection, decision, rollout.app)
-            for entry in ledger:
-                append_ledger(connection, entry)
-            insert_work(connection, work)
+            told = [append_ledger(connection, entry) for entry in ledger]
+            moved = [
+                (table, app_key(rollout.app))
+                for table, row in ((tables.lineages, lineage), (tables.serving, serving))
+                if row is not None
+            ]
+            _append_decision(connection, decision, rollout.app, [*moved, *told])
+            want_work(connection, work)
+            if self.outbox is not None:
+                insert_notices(connection, self.outbox.decided(decision, rollout))
         return True
 
     def decisions(self, rollout_id: RolloutId) -> list[Decision]:
@@ -164,7 +175,7 @@ class RolloutStore(Concern):
         with self._db.read() as connection:
             found = [codec.decode(Decision, data) for data in connection.execute(query).scalars()]
             if not found:
-                _require(connection, rollout_id)
+                require_rollout(connection, rollout_id)
         return found
 
     def monitor(self, rollout_id: RolloutId) -> tuple[int, dict[str, Any]] | None:
@@ -174,6 +185,16 @@ class RolloutStore(Concern):
         with self._db.read() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else (row.watermark, codec.from_text(row.state))
+
+    def watermarks(self, rollout_ids: Collection[RolloutId]) -> dict[RolloutId, int]:
+        """How many units the monitor has consumed of each; those it has not looked at are left out."""
+        table = tables.monitors
+        found: dict[RolloutId, int] = {}
+        with self._db.read() as connection:
+            for some in parts(rollout_ids):
+                query = select(table.c.rollout_id, table.c.watermark).where(table.c.rollout_id.in_(some))
+                found |= {RolloutId(row.rollout_id): row.watermark for row in connection.execute(query)}
+        return found
 
     def save_monitor(
         self, rollout_id: RolloutId, *, expected: int, watermark: int, state: dict[str, Any]
@@ -192,7 +213,7 @@ class RolloutStore(Concern):
         table = tables.monitors
         row = {"watermark": watermark, "state": codec.to_text(state)}
         with self._db.write() as connection:
-            _require(connection, rollout_id)
+            require_rollout(connection, rollout_id)
             held = update(table).where(table.c.rollout_id == rollout_id, table.c.watermark == expected)
             if connection.execute(held.values(row)).rowcount:
                 return True
@@ -237,7 +258,7 @@ def _replace_rollout(connection: Connection, decision: Decision, rollout: Rollou
             return True
     except IntegrityError:  # ux_rollouts_in_flight: another rollout of the app holds the lock
         return False
-    _require(connection, rollout.id)
+    require_rollout(connection, rollout.id)
     return False
 
 
@@ -264,7 +285,10 @@ def _replace_serving(connection: Connection, serving: ServingTable | None) -> bo
     return connection.execute(older.values(row)).rowcount == 1
 
 
-def _append_decision(connection: Connection, decision: Decision, app: AppRef) -> None:
+def _append_decision(
+    connection: Connection, decision: Decision, app: AppRef, written: Sequence[tuple[Table, str | int]]
+) -> None:
+    """Keep a decision, and tell the audit trail of it and of everything that was written with it."""
     connection.execute(
         insert(tables.decisions).values(
             id=decision.id,
@@ -284,6 +308,9 @@ def _append_decision(connection: Connection, decision: Decision, app: AppRef) ->
             subject=decision.rollout_id,
             because=decision.because,
         ),
+        (tables.decisions, decision.id),
+        (tables.rollouts, decision.rollout_id),
+        *written,
     )
 
 
@@ -305,11 +332,12 @@ def _number(rollout_id: RolloutId) -> int:
     return int(number)
 
 
-def _require(connection: Connection, rollout_id: RolloutId) -> None:
+def require_rollout(connection: Connection, rollout_id: RolloutId) -> None:
+    """NotFoundError if there is no such rollout."""
     table = tables.rollouts
     if connection.execute(select(table.c.number).where(table.c.id == rollout_id)).first() is None:
         raise _unknown(rollout_id)
 
 
 def _unknown(rollout_id: RolloutId) -> NotFoundError:
-    return NotFoundError(f"there is no rollout {rollout_id}", hint="inchworm rollout list")
+    return NotFoundError(f"there is no rollout {rollout_id}", hint="inchworm rollout ls")

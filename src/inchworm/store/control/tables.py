@@ -33,7 +33,7 @@ IN_FLIGHT = (
 OPEN = (RolloutState.QUEUED, *IN_FLIGHT)
 """The states before the end: at most one rollout of a plan's step is in one of them."""
 
-APPEND_ONLY = ("ledger", "decisions", "audit")
+APPEND_ONLY = ("ledger", "decisions", "audit", "approvals")
 """Tables whose rows triggers keep from being changed or removed."""
 
 metadata = MetaData()
@@ -122,6 +122,18 @@ decisions = Table(
     UniqueConstraint("rollout_id", "parent"),
     sqlite_autoincrement=True,
 )
+approvals = Table(
+    "approvals",
+    metadata,
+    _number(),
+    _text("rollout_id"),
+    _integer("stage"),
+    _text("actor"),
+    _at(),
+    _text("reason"),
+    UniqueConstraint("rollout_id", "stage", "actor"),
+    sqlite_autoincrement=True,
+)
 monitors = Table("monitors", metadata, _text("rollout_id", key=True), _integer("watermark"), _text("state"))
 evidence_points = Table(
     "evidence_points",
@@ -152,6 +164,8 @@ audit = Table(
     _text("action"),
     _text("subject"),
     _text("because"),
+    _text("pinned", null=True),
+    _text("hash", null=True),
     Index("ix_audit_app_at", "app", "at"),
     sqlite_autoincrement=True,
 )
@@ -241,6 +255,24 @@ imports = Table(
     _at(),
     _text("data"),
     UniqueConstraint("app", "digest"),
+    sqlite_autoincrement=True,
+)
+notices = Table(
+    "notices",
+    metadata,
+    _number(),
+    Column("id", Text, nullable=False, unique=True),
+    _text("app"),
+    _text("target"),
+    _text("event"),
+    _at(),
+    _text("state"),
+    _integer("attempts"),
+    Column("due_at", Float, nullable=False),
+    _text("owner", null=True),
+    _text("error", null=True),
+    _text("data"),
+    Index("ix_notices_app_state_due", "app", "state", "due_at"),
     sqlite_autoincrement=True,
 )
 api_keys = Table(

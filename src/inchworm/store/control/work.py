@@ -16,7 +16,7 @@ from inchworm.domain.work import WorkItem, WorkState
 from inchworm.store import codec
 from inchworm.store.codec import app_key
 from inchworm.store.control import tables
-from inchworm.store.control.database import Concern
+from inchworm.store.control.database import Concern, parts
 from inchworm.store.control.records import ImportRecord
 
 
@@ -123,6 +123,17 @@ class WorkStore(Concern):
         """Items, oldest first; of all apps and in every state unless said otherwise."""
         return self._by_number(WorkItem, tables.work, app, states)
 
+    def work_items(self, ids: Collection[WorkId]) -> dict[WorkId, WorkItem]:
+        """These items; what does not exist is left out."""
+        table = tables.work
+        found: dict[WorkId, WorkItem] = {}
+        with self._db.read() as connection:
+            for some in parts(ids):
+                query = select(table.c.data).where(table.c.id.in_(some))
+                items = (codec.decode(WorkItem, data) for data in connection.execute(query).scalars())
+                found |= {item.id: item for item in items}
+        return found
+
     def put_blob(self, app: AppRef, kind: str, data: bytes, *, at: float) -> None:
         """Keep bytes under a name; a second time replaces them."""
         row = insert_or(tables.blobs).values(app=app_key(app), kind=kind, at=at, data=data)
@@ -176,6 +187,21 @@ def insert_work(connection: Connection, items: Iterable[WorkItem]) -> int:
         )
         new += connection.execute(row.on_conflict_do_nothing()).rowcount
     return new
+
+
+def want_work(connection: Connection, items: Iterable[WorkItem]) -> None:
+    """Add what is waited for from now on, in the caller's transaction.
+
+    What was asked for before as another kind, and has not been begun or has failed, becomes this kind and is
+    ready again: it was optional then. What is being done, or done, stays.
+    """
+    table = tables.work
+    for item in items:
+        if insert_work(connection, [item]):
+            continue
+        idle = table.c.state.in_([WorkState.READY.value, WorkState.FAILED.value])
+        other = update(table).where(table.c.id == item.id, table.c.kind != item.kind, idle)
+        connection.execute(other.values(kind=item.kind, owner=None, **_columns(item)))
 
 
 def _columns(item: WorkItem) -> dict[str, Any]:

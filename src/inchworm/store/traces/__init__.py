@@ -7,6 +7,8 @@ from types import TracebackType
 from typing import Self
 
 from inchworm.store.traces.database import Database
+from inchworm.store.traces.matured import Matured
+from inchworm.store.traces.pairs import Answers, PairRows, Pairs
 from inchworm.store.traces.quality import Quality, QualityBin, SeenConfiguration
 from inchworm.store.traces.read import MetricMean, Reads, SummaryRow
 from inchworm.store.traces.search import TEXT_SCAN, Page, TraceFilter
@@ -16,9 +18,11 @@ from inchworm.store.traces.write import Added, Writes
 __all__ = [
     "TEXT_SCAN",
     "Added",
+    "Answers",
     "Measured",
     "MetricMean",
     "Page",
+    "PairRows",
     "QualityBin",
     "SeenConfiguration",
     "SummaryRow",
@@ -28,7 +32,7 @@ __all__ = [
 ]
 
 
-class TraceStore(Writes, Reads, Units, Quality):
+class TraceStore(Writes, Reads, Units, Matured, Pairs, Quality):
     """Everything that was seen. Threads may share it; processes may not."""
 
     @classmethod

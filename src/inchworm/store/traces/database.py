@@ -221,6 +221,12 @@ class Run:
         self._registered |= batches.keys()
         return self._connection.execute(statement, list(parameters)).fetchall()
 
+    def one(self, statement: str, parameters: dict[str, Any]) -> tuple[Any, ...]:
+        """The one row of a query with named parameters."""
+        _check(parameters.values())
+        row: tuple[Any, ...] = self._connection.execute(statement, parameters).fetchall()[0]
+        return row
+
     def forget(self) -> None:
         """Let go of the batches, once the transaction is over: DuckDB refuses to inside a failed one."""
         for name in self._registered:

@@ -8,7 +8,7 @@ from typing import Any
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.ids import ConfigurationId, RolloutId
 from inchworm.store.traces.database import Concern
-from inchworm.store.traces.search import LATEST_PER_METRIC, TraceFilter, where
+from inchworm.store.traces.search import LATEST_PER_METRIC, SEEN, TraceFilter, where
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +89,8 @@ class Quality(Concern):
         """What traffic was answered by, the most recent first, at most ``limit``."""
         with self._db.read() as run:
             rows = run.rows(
-                "SELECT configuration_id, count(*), min(at_s), max(at_s) FROM traces WHERE app = ? "
-                "GROUP BY 1 ORDER BY 4 DESC, 1 NULLS LAST LIMIT ?",
+                "SELECT configuration_id, count(*), min(at_s), max(at_s) FROM traces "  # noqa: S608  # our own terms
+                f"WHERE app = ? AND {SEEN.format('')} GROUP BY 1 ORDER BY 4 DESC, 1 NULLS LAST LIMIT ?",
                 [str(app), limit],
             )
         return [
@@ -101,13 +101,15 @@ class Quality(Concern):
     def changed_arms(self, rollout_id: RolloutId) -> int:
         """Units of a rollout with a trace in another arm than the one that they were assigned.
 
-        Such traces are kept, and are no evidence for either arm.
+        Such traces are kept, and are no evidence for either arm. Where units are drawn anew at each stage, a
+        trace is held against the draw of its own stage.
         """
         with self._db.read() as run:
             n: int = run.rows(
                 "SELECT count(DISTINCT t.unit_id) FROM traces t JOIN exposures e "
                 "ON e.rollout_id = t.rollout_id AND e.unit_id = t.unit_id "
-                "WHERE t.rollout_id = ? AND t.arm <> e.arm",
-                [rollout_id],
+                "WHERE t.rollout_id = ? AND t.arm <> e.arm AND (e.draw = t.stage OR NOT EXISTS "
+                "(SELECT 1 FROM exposures WHERE rollout_id = ? AND draw > 0))",
+                [rollout_id, rollout_id],
             )[0][0]
         return n

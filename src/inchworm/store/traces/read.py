@@ -21,6 +21,7 @@ from inchworm.store.traces.rows import TRACE_COLUMNS, table, to_score, to_trace
 from inchworm.store.traces.search import (
     LATEST_PER_METRIC,
     LATEST_PER_SOURCE,
+    SEEN,
     Page,
     TraceFilter,
     cursor,
@@ -41,6 +42,7 @@ _FACETS = {
 _FACET_VALUES = 100
 _NUMBERS = pa.schema([("number", pa.int64())])
 _EVERYTHING = TraceFilter()
+_SEEN = SEEN.format("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,12 @@ class Reads(Concern):
             raise NotFoundError(f"{app} has no trace {id_or_prefix}", hint="inchworm traces list")
         return found[0]
 
+    def shadow_of(self, app: AppRef, id: TraceId) -> Trace | None:  # noqa: A002  # the trace's own name for it
+        """What a candidate answered to the same call, for nobody to see; ``None`` if it was not mirrored."""
+        with self._db.read() as run:
+            found = _select(run, app, "t.app = ? AND t.shadow_of = ?", [str(app), id])
+        return found[0] if found else None
+
     def traces(
         self, app: AppRef, *, filters: TraceFilter = _EVERYTHING, after: str | None = None, limit: int = 50
     ) -> Page:
@@ -156,9 +164,9 @@ class Reads(Concern):
         return found
 
     def count(self, app: AppRef) -> int:
-        """How many traces an app has."""
+        """How many traces an app has, answers that nobody saw left out."""
         with self._db.read() as run:
-            n: int = run.rows("SELECT count(*) FROM traces WHERE app = ?", [str(app)])[0][0]
+            n: int = run.rows(f"SELECT count(*) FROM traces WHERE app = ? AND {_SEEN}", [str(app)])[0][0]  # noqa: S608  # our own terms
         return n
 
     def known(self, app: AppRef, ids: Collection[TraceId]) -> set[TraceId]:
@@ -175,15 +183,19 @@ class Reads(Concern):
     def period(self, app: AppRef) -> tuple[float, float] | None:
         """When the first and the last trace started; ``None`` without traces."""
         with self._db.read() as run:
-            first, last = run.rows("SELECT min(at_s), max(at_s) FROM traces WHERE app = ?", [str(app)])[0]
+            first, last = run.rows(
+                f"SELECT min(at_s), max(at_s) FROM traces WHERE app = ? AND {_SEEN}",  # noqa: S608  # our own terms
+                [str(app)],
+            )[0]
         return None if first is None else (first, last)
 
     def iterate(self, app: AppRef, *, batch: int = 2000) -> Iterator[list[Trace]]:
         """All traces of an app, by time and id, in lists of at most ``batch``.
 
-        Traces that arrive meanwhile are seen if they lie ahead.
+        Traces that arrive meanwhile are seen if they lie ahead. Answers that nobody saw are left out.
         """
-        condition, values = "t.app = ?", [str(app)]
+        condition, values = where(app, _EVERYTHING)
+        every = condition
         position: list[Any] = []
         while True:
             with self._db.read() as run:
@@ -192,7 +204,7 @@ class Reads(Concern):
                 yield found
             if len(found) < batch:
                 return
-            condition = "t.app = ? AND (t.at_s > ? OR (t.at_s = ? AND t.id > ?))"
+            condition = f"{every} AND (t.at_s > ? OR (t.at_s = ? AND t.id > ?))"
             position = [found[-1].at, found[-1].at, found[-1].id]
 
     def clusters(self, app: AppRef, ids: Collection[TraceId] | None = None) -> dict[TraceId, str]:
@@ -214,8 +226,8 @@ class Reads(Concern):
         since = now - days * _DAY_S
         with self._db.read() as run:
             ((first, units),) = run.rows(
-                "SELECT min(at_s), count(DISTINCT unit_id) FILTER (at_s > ?) FROM traces "
-                "WHERE app = ? AND at_s <= ?",
+                "SELECT min(at_s), count(DISTINCT unit_id) FILTER (at_s > ?) FROM traces "  # noqa: S608  # our own terms
+                f"WHERE app = ? AND at_s <= ? AND {_SEEN}",
                 [since, str(app), now],
             )
         if first is None:

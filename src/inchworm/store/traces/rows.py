@@ -36,6 +36,7 @@ TRACES = pa.schema(
         ("output_tokens", pa.int64()),
         ("cost_usd", pa.float64()),
         ("cluster", pa.string()),
+        ("shadow_of", pa.string()),
     ]
 )
 PAYLOADS = pa.schema(
@@ -68,12 +69,13 @@ EXPOSURES = pa.schema(
         ("arm", pa.string()),
         ("probability", pa.float64()),
         ("at_s", pa.float64()),
+        ("draw", pa.int32()),
     ]
 )
 TRACE_COLUMNS = (
     "t.number, t.id, t.at_s, t.unit_id, t.configuration_id, t.rollout_id, t.stage, t.arm, t.probability, "
     "t.outcome, t.reason, t.finish_reason, t.latency_ms, t.input_tokens, t.output_tokens, t.cost_usd, "
-    "p.inputs, p.output, p.reference, p.attributes"
+    "t.shadow_of, p.inputs, p.output, p.reference, p.attributes"
 )
 """What :func:`to_trace` reads, from ``traces t JOIN payloads p``."""
 
@@ -161,6 +163,7 @@ def _trace_row(number: int, key: str, trace: Trace, cluster: str | None) -> tupl
         usage.output_tokens,
         usage.cost_usd,
         cluster,
+        trace.shadow_of,
     )
 
 
@@ -198,7 +201,7 @@ def exposure_table(exposures: Sequence[Exposure]) -> pa.Table:
         InputError: if one cannot be stored exactly.
     """
     rows = [
-        (one.rollout_id, one.order, one.unit_id, one.stage, one.arm.value, one.probability, one.at)
+        (one.rollout_id, one.order, one.unit_id, one.stage, one.arm.value, one.probability, one.at, one.draw)
         for one in exposures
     ]
     try:
@@ -260,6 +263,7 @@ def to_trace(row: tuple[Any, ...], app: AppRef, scores: Sequence[Score]) -> Trac
         input_tokens,
         output_tokens,
         cost_usd,
+        shadow_of,
         inputs,
         output,
         reference,
@@ -284,6 +288,7 @@ def to_trace(row: tuple[Any, ...], app: AppRef, scores: Sequence[Score]) -> Trac
         reference=None if reference is None else from_text(reference),
         scores=tuple(scores),
         attributes=from_text(attributes),
+        shadow_of=shadow_of,
     )
 
 

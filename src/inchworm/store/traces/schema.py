@@ -67,5 +67,42 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         )
         """,
     ),
+    (
+        # A constraint cannot be dropped: the table is made anew, and its rows are moved.
+        """
+        CREATE TABLE exposures_2 (
+            rollout_id VARCHAR NOT NULL,
+            place BIGINT NOT NULL,
+            unit_id VARCHAR NOT NULL,
+            stage INTEGER NOT NULL,
+            arm VARCHAR NOT NULL,
+            probability DOUBLE NOT NULL,
+            at_s DOUBLE NOT NULL,
+            draw INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (rollout_id, place),
+            UNIQUE (rollout_id, unit_id, draw)
+        )
+        """,
+        """
+        INSERT INTO exposures_2
+        SELECT rollout_id, place, unit_id, stage, arm, probability, at_s, 0 FROM exposures
+        """,
+        "DROP TABLE exposures",
+        "ALTER TABLE exposures_2 RENAME TO exposures",
+        "ALTER TABLE traces ADD COLUMN shadow_of VARCHAR",
+        """
+        CREATE TABLE mirrored (
+            rollout_id VARCHAR NOT NULL,
+            place BIGINT NOT NULL,
+            trace_id VARCHAR NOT NULL,
+            shadow_id VARCHAR NOT NULL,
+            unit_id VARCHAR NOT NULL,
+            stage INTEGER NOT NULL,
+            at_s DOUBLE NOT NULL,
+            PRIMARY KEY (rollout_id, place),
+            UNIQUE (rollout_id, shadow_id)
+        )
+        """,
+    ),
 )
 """What each version of the schema adds, oldest first; a released one never changes."""

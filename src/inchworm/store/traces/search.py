@@ -15,6 +15,8 @@ from inchworm.domain.trace import Arm, Trace
 TEXT_SCAN = 200_000
 """A search for text reads the payloads of the newest so many traces that pass the other filters."""
 
+SEEN = "{}shadow_of IS NULL"
+"""Of ``traces``: what somebody saw, and not what a candidate answered to a mirrored call."""
 _LATEST = "QUALIFY row_number() OVER (PARTITION BY number, {} ORDER BY at_s DESC, sequence DESC) = 1"
 LATEST_PER_METRIC = _LATEST.format("metric")
 """Of ``scores``: each trace's latest one on each metric, whoever gave it."""
@@ -38,6 +40,7 @@ class TraceFilter:
             :data:`TEXT_SCAN` traces that pass the rest.
         since: at this time or later, seconds since the epoch.
         until: before this time.
+        shadow: answers to mirrored calls, which nobody saw, and nothing else; by default none of them.
     """
 
     configuration: ConfigurationId | None = None
@@ -50,6 +53,7 @@ class TraceFilter:
     text: str | None = None
     since: float | None = None
     until: float | None = None
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,8 @@ class Page:
 
 def where(app: AppRef, filters: TraceFilter) -> tuple[str, list[Any]]:
     """The condition on ``traces t`` that a filter means, with its parameters."""
-    terms, values = ["t.app = ?"], [str(app)]
+    seen = "t.shadow_of IS NOT NULL" if filters.shadow else SEEN.format("t.")
+    terms, values = ["t.app = ?", seen], [str(app)]
     for column, value in (
         ("configuration_id", filters.configuration),
         ("arm", None if filters.arm is None else filters.arm.value),

@@ -91,7 +91,7 @@ class Writes(Concern):
 
         Raises:
             ConflictError: if another unit has one of the places, or one of the units another place or
-                another arm; then none is stored.
+                another arm in the same draw; then none is stored.
             InputError: if one cannot be stored exactly; then none is.
         """
         if not exposures:
@@ -100,7 +100,7 @@ class Writes(Concern):
         try:
             with self._db.write() as run:
                 return _append_exposures(run, batch)
-        except duckdb.ConstraintException as error:  # UNIQUE (rollout_id, unit_id)
+        except duckdb.ConstraintException as error:  # UNIQUE (rollout_id, unit_id, draw)
             raise ConflictError(
                 "a unit has another place in the order of assignment already, and exposures never change; "
                 "none of the batch was stored"

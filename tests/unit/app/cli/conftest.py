@@ -11,7 +11,7 @@ from tests.unit.app.cli import small_shop
 
 from inchworm.app.cli import main
 
-QUICK = "[{weight: 50%, min_units: 50, min_bake: 0s, max_bake: 7d}]"
+QUICK = "[{weight: 50%, min_units: 50, min_bake: 0s, max_bake: 90d}]"
 UNGATED = "  soak: 0s\n  gate: false\n"
 
 

@@ -44,6 +44,8 @@ ON_A_SHOP = [
     (["rollout", "replay", "r-1/x"], "no rollout"),
     (["rollout", "resolve"], "missing argument"),
     (["rollout", "resolve", " "], "needs a name"),
+    (["rollout", "resolve", "u", "--attribute", "acme"], "NAME=VALUE"),
+    (["rollout", "resolve", "u", "--attribute", "=acme"], "NAME=VALUE"),
     (["import"], "missing argument"),
     (["import", "missing.jsonl"], "there is no file"),
     (["import", "."], "is a folder"),

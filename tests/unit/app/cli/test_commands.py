@@ -193,11 +193,22 @@ def test_apply_starts_and_prints_its_undo(shop):
     assert shop.json("rollout", "show", "r-1")["rollout"]["state"] == "aborted"
 
 
+def test_the_undo_of_apply_takes_every_step_back(shop):
+    shop.declare(documents=2, system=small_shop.BETTER)
+    data = shop.json("apply", shop.plan())
+    assert data["undo"] == "inchworm rollout abort r-2 && inchworm rollout abort r-1"
+    for command in data["undo"].split(" && "):
+        shop(*command.split()[1:])
+    states = [shop.json("rollout", "show", name)["rollout"]["state"] for name in ("r-1", "r-2")]
+    assert states == ["aborted", "cancelled"]
+
+
 def test_apply_waits_behind_what_is_in_flight(flying):
     flying.declare(system=small_shop.BETTER)
     text = flying("apply", flying.plan()).stdout
-    assert "is queued behind r-1 (context, exposing): one change is in flight at a time." in " ".join(
-        text.split()
+    assert (
+        "is queued behind r-1 (context, exposing, stage 1 of 1 (50 %), applied by ana): one change is in "
+        "flight at a time. See: inchworm queue" in " ".join(text.split())
     )
     assert "Undo:  inchworm rollout abort r-2" in text
     status = flying.json("status")

@@ -52,7 +52,10 @@ BAD = [
     (
         top("judges: {}"),
         1,
-        'unknown key "judges". Known are: app, data, layers, metrics, recording, rollout, sanitize, unit.',
+        (
+            'unknown key "judges". Known are: app, data, layers, metrics, models, notify, public_url, '
+            "recording, rollout, sanitize, unit."
+        ),
     ),
     (("{name: m}", "{nam: m}"), 3, 'unknown key "nam" in layers.model. Did you mean "name"?'),
     (("{name: m}", "{}"), 3, 'the key "name" is missing in layers.model'),
@@ -289,11 +292,52 @@ BAD = [
         "rollout.stages[0].margin_factor is 1 in the last stage, which decides at the final margins",
     ),
     (
+        top("rollout: {stages: [{weight: 5%, audience: {a: [b]}}, {weight: 4%, audience: {a: b}}, 5%]}"),
+        1,
+        "rollout.stages[1] is 4%, not more than the stage before it",
+    ),
+    (
+        top("rollout: {stages: [{weight: 5%, audience: {tenant: a}}]}"),
+        1,
+        "rollout.stages[0].audience is for stages before the last, from which everybody gets the change",
+    ),
+    (
+        top("rollout: {stages: [{weight: 5%, audience: 3}, 6%]}"),
+        1,
+        (
+            "rollout.stages[0].audience must be attributes with their values, "
+            "as in {tenant: [acme, globex]}, not the number 3"
+        ),
+    ),
+    (
+        top("rollout: {stages: [{weight: 5%, audience: {tenant: []}}, 6%]}"),
+        1,
+        "rollout.stages[0].audience must name texts, numbers, true or false for each attribute",
+    ),
+    (
+        top("rollout: {judging: {baseline: 0%}}"),
+        1,
+        "rollout.judging.baseline is 0%: an arm that nobody judges cannot be compared",
+    ),
+    (
+        top("rollout: {judging: {candidate: 0.001%}}"),
+        1,
+        "rollout.judging.candidate is less than 0.01%: an arm that nobody judges cannot be compared",
+    ),
+    (top("rollout: {holdout: 51%}"), 1, "rollout.holdout is more than 50%"),
+    (top("rollout: {user_window: 0s}"), 1, "rollout.user_window is nothing; say how long, as in 24h"),
+    (top("rollout: {hash: md5}"), 1, 'rollout.hash must be xxh3 or growthbook, not the text "md5"'),
+    (
         top("rollout: {soak: 24}"),
         1,
         "rollout.soak must be a duration such as 90s, 30m, 24h or 7d, not the number 24",
     ),
     (top("rollout: {gate: on}"), 1, 'rollout.gate must be true or false, not the text "on"'),
+    (
+        top("rollout: {alpha: {pause: 0.05}}"),
+        1,
+        "rollout.alpha.pause must be more than 0.05, at which harm rolls back; 0 for never",
+    ),
     (top("rollout: {alpha: {expand: 0}}"), 1, "rollout.alpha.expand must be more than 0, not the number 0"),
     (
         top("rollout: {after: {promt: [context]}}"),

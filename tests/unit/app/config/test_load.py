@@ -15,7 +15,7 @@ from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import ConfigError
 from inchworm.domain.layers import Layer
 from inchworm.domain.metric import Absence, Clock, Role
-from inchworm.domain.rollout import Policy, UnitKind
+from inchworm.domain.rollout import Judging, Policy, UnitKind
 from inchworm.sanitize import CustomPattern, Kind
 
 DEMO = Path(inchworm.app.__file__).parent / "demo" / "fernhill" / "inchworm.yaml"
@@ -296,3 +296,31 @@ def test_any_bytes_in_a_file_that_is_named(folder, data):
     (folder / "inchworm.yaml").write_bytes(DEMO.read_bytes())
     loads_or_says_why(folder, data, "prompts/examples.yaml")
     loads_or_says_why(folder, data, "prompts/system.md")
+
+
+def test_who_takes_part_in_a_stage_and_who_in_none(read):
+    spec = read(
+        GOOD
+        + """
+rollout:
+  stages:
+    - {weight: 50%, audience: {tenant: [acme, 42, acme], plan: internal, beta: true, level: 2.0}}
+    - {weight: 5%, audience: {unit: ana}}
+    - 5%
+    - 25%
+  holdout: 1%
+  hash: growthbook
+  user_window: 12h
+  maturation_judged: 2h
+  judging: {baseline: 20%}
+"""
+    )
+    said = [[(one.attribute, one.values) for one in stage.audience] for stage in spec.policy.stages]
+    first = [("tenant", ("acme", "42")), ("plan", ("internal",)), ("beta", ("true",)), ("level", ("2",))]
+    assert said == [first, [("unit", ("ana",))], [], []]
+    # A stage for others may be smaller than the one before it.
+    assert [stage.weight for stage in spec.policy.stages] == [0.5, 0.05, 0.05, 0.25]
+    policy = spec.policy
+    assert (policy.holdout, policy.hash_version, policy.user_window_s) == (0.01, 2, 43_200.0)
+    assert (policy.maturation_judged_s, policy.judging) == (7_200.0, Judging(candidate=1.0, baseline=0.2))
+    assert (Policy().holdout, Policy().hash_version, Policy().user_window_s) == (0.0, 1, 86_400.0)

@@ -66,10 +66,11 @@ def test_the_six_layers_are_there():
     ("path", "keys"),
     [
         (("app",), []),
-        (("layers", "model"), ["name", "provider", "quantization"]),
+        (("layers", "model"), ["name", "provider", "quantization", "calls"]),
+        (("layers", "model", "calls", "rerank"), ["name", "provider", "quantization"]),
         (("layers", "prompt", "system"), ["file"]),
         (("layers", "prompt", "few_shot", 0), ["inputs", "answer"]),
-        (("rollout", "alpha"), ["harm_fast", "harm_judged", "expand", "ratio"]),
+        (("rollout", "alpha"), ["harm_fast", "harm_judged", "expand", "ratio", "pause"]),
         (("nothing", "here"), []),
     ],
 )

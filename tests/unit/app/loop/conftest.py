@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tests.unit.app.loop.world import World
 
-from inchworm.app.loop.changing import apply, make_plan
+from inchworm.app.loop.changing import apply
+from inchworm.app.loop.planning import make_plan
 from inchworm.domain.layers import Layer
 from inchworm.domain.rollout import Rollout
 

@@ -9,8 +9,10 @@ from tests.unit.app.loop.world import HOUR, World, questions
 
 from inchworm.app.config.load import load
 from inchworm.app.house import House
-from inchworm.app.loop.changing import apply, decide, find_plan, known, look_ahead, make_plan
+from inchworm.app.loop.changing import apply, decide
+from inchworm.app.loop.knowing import known
 from inchworm.app.loop.measuring import build_eval_set
+from inchworm.app.loop.planning import find_plan, look_ahead, make_plan
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.errors import ConflictError, NotFoundError, StaleBaseError, UsageError
 from inchworm.domain.ids import PlanId, RolloutId

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from tests.unit.app.loop.world import DAY, NOW, World, assigned
 
-from inchworm.app.loop.evidence import StoredUnits, freeze, freeze_now, unit_values
+from inchworm.app.loop.evidence import StoredUnits, freeze, freeze_now, unit_values, watch_clusters
+from inchworm.domain.assignment import is_judged
 from inchworm.domain.ids import ConfigurationId, RolloutId, TraceId, UnitId
 from inchworm.domain.layers import Layer
 from inchworm.domain.metric import Absence, Clock, Metric, Role
 from inchworm.domain.outcome import Errored, Failed
-from inchworm.domain.rollout import Rollout
+from inchworm.domain.rollout import Judging, LedgerEntry, Rollout
 from inchworm.domain.trace import Arm, Usage
 from inchworm.rollout.ports import UnitBatch
 
@@ -110,7 +111,9 @@ def fill(world: World) -> None:
 
 def read(world: World, metrics: tuple[Metric, ...], flying: Rollout) -> UnitBatch:
     rollout = replace(flying, id=RolloutId("r-9"), metrics=metrics)
-    return StoredUnits(world.house).read(rollout, start=0, matured_before=NOW + 99, limit=99)
+    return StoredUnits(world.house).read(
+        rollout, clock=Clock.FAST, start=0, matured_before=NOW + 99, limit=99
+    )
 
 
 @pytest.fixture
@@ -251,7 +254,8 @@ def test_a_rollout_keeps_the_thresholds_of_its_start(priced, flying):
 
 def test_the_frozen_thresholds_of_a_step_are_on_its_record(world):
     world.history()
-    from inchworm.app.loop.changing import apply, make_plan
+    from inchworm.app.loop.changing import apply
+    from inchworm.app.loop.planning import make_plan
 
     spec = world.house.spec
     world.house.spec = replace(spec, policy=replace(spec.policy, gate=False))
@@ -262,3 +266,101 @@ def test_the_frozen_thresholds_of_a_step_are_on_its_record(world):
     limit = np.quantile([80.0 + n % 60 for n in range(300)], 0.95)
     assert thresholds(started.metrics) == {"latency": pytest.approx(limit)}
     assert TraceId("t-h-0") in {trace.id for trace in world.stored()}
+
+
+HELPFUL = replace(metric("helpful", judge="x"), clock=Clock.JUDGED)
+
+
+def test_each_clock_reads_its_own_metrics(world, flying):
+    fill(world)
+    rollout = replace(flying, id=RolloutId("r-9"), metrics=(SUCCESS, HELPFUL))
+    given: dict[str, Any] = {"start": 0, "matured_before": NOW + 99, "limit": 99}
+    units = StoredUnits(world.house)
+    assert units.read(rollout, clock=Clock.FAST, **given).present.keys() == {"success"}
+    judged = units.read(rollout, clock=Clock.JUDGED, **given)
+    assert judged.present.keys() == {"helpful"}
+    assert judged.judged is None, "all are judged unless the policy says otherwise"
+
+
+def test_a_share_of_each_arm_is_judged_by_the_draw_at_its_assignment(world, flying):
+    fill(world)
+    rates = Judging(candidate=1.0, baseline=0.5)
+    rollout = replace(
+        flying,
+        id=RolloutId("r-9"),
+        metrics=(HELPFUL,),
+        policy=replace(flying.policy, judging=rates),
+        hash_version=1,
+        salt="fixed",
+    )
+    batch = StoredUnits(world.house).read(
+        rollout, clock=Clock.JUDGED, start=0, matured_before=NOW + 99, limit=99
+    )
+    rows = world.house.traces.units(RolloutId("r-9"), start=0, matured_before=NOW + 99, limit=99)
+    expected = [
+        arm or is_judged(1, "fixed", unit, 0.5)
+        for unit, arm in zip(rows.unit, batch.candidate.tolist(), strict=True)
+    ]
+    assert batch.judged is not None
+    assert batch.judged.tolist() == expected
+
+
+def test_topics_of_the_last_week_are_watched_and_told_per_unit(priced, flying):
+    stable = priced.house.lineage().stable
+    for name, count, at in (
+        ("orders", 30, NOW - DAY),
+        ("refunds", 10, NOW - DAY),
+        ("old", 50, NOW - 8 * DAY),
+    ):
+        traces = [
+            priced.trace(n, f"{name}-{n}", at=at, configuration_id=stable, latency_ms=None)
+            for n in range(count)
+        ]
+        priced.take(traces)
+        priced.house.traces.set_clusters(priced.house.app, {one.id: name for one in traces})
+    found = watch_clusters(priced.house, NOW)
+    assert [(one.name, one.share) for one in found] == [("orders", 0.75), ("refunds", 0.25)]
+    assert watch_clusters(priced.house, NOW - 30 * DAY) == ()
+    given: dict[str, Any] = {"clock": Clock.FAST, "start": 0, "matured_before": NOW, "limit": 9}
+    units = StoredUnits(priced.house)
+    assert units.read(flying, **given).cluster is None
+    watched = units.read(replace(flying, clusters=found), **given)
+    assert watched.cluster is not None
+    assert watched.cluster.size == len(watched)
+
+
+def test_what_was_observed_since_the_start_segments_the_evidence(world, flying):
+    control, app = world.house.control, world.house.app
+    units = StoredUnits(world.house)
+    assert units.changes(flying) == []
+    assert flying.started_at is not None
+    for at, kind in ((-5.0, "observed"), (5.0, "observed"), (6.0, "import"), (9.0, "observed")):
+        what = f"{kind} at {at:g}"
+        control.append_ledger(
+            LedgerEntry(app=app, at=flying.started_at + at, kind=kind, actor="inchworm", what=what)
+        )
+    found = [(at - flying.started_at, what) for at, what in units.changes(flying)]
+    assert found == [(5.0, "observed at 5"), (9.0, "observed at 9")]
+    assert units.changes(replace(flying, started_at=None)) == ()
+
+
+def test_what_comes_late_is_counted_per_clock(world, flying):
+    fill(world)
+    rollout = replace(flying, id=RolloutId("r-9"), metrics=(SUCCESS, HELPFUL))
+    units = StoredUnits(world.house)
+    seen = {clock: units.late(rollout, clock=clock, before=0, since=-1).seen for clock in Clock}
+    world.take(
+        [
+            world.trace(
+                9,
+                "straggler",
+                unit_id=UnitId("right"),
+                at=NOW + 1,
+                assignment=assigned("r-9", Arm.BASELINE),
+            )
+        ]
+    )
+    late = units.late(rollout, clock=Clock.FAST, before=1, since=seen[Clock.FAST])
+    assert (late.baseline, late.candidate) == (1, 0)
+    judged = units.late(rollout, clock=Clock.JUDGED, before=1, since=seen[Clock.JUDGED])
+    assert (judged.baseline, judged.candidate) == (0, 0)

@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 from tests.unit.app.loop.world import CountingUpstream, World
 
-from inchworm.app.loop import measuring
-from inchworm.app.loop.changing import apply, make_plan
-from inchworm.app.loop.measuring import KIND, build_eval_set, compare, repetitions, work_off
+from inchworm.app.loop import measuring, working
+from inchworm.app.loop.changing import apply
+from inchworm.app.loop.measuring import build_eval_set, compare
+from inchworm.app.loop.planning import make_plan
+from inchworm.app.loop.sampling import repetitions
 from inchworm.app.loop.upstreams import load_recording
+from inchworm.app.loop.working import work_off
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InputError, NotFoundError, UsageError
 from inchworm.domain.ids import WorkId
@@ -16,6 +19,7 @@ from inchworm.domain.layers import Layer
 from inchworm.domain.rollout import RolloutState
 from inchworm.domain.verdict import Verdict
 from inchworm.domain.work import WorkItem, WorkState
+from inchworm.rollout.effects import BENCHMARK
 
 
 @pytest.fixture
@@ -135,7 +139,7 @@ def test_an_error_without_a_hint_ends_with_its_message(world, monkeypatch):
     world.history(60)
     build_eval_set(world.house)
     item = start(world, Layer.PARAMETERS)
-    monkeypatch.setattr(measuring, "compare", gone)
+    monkeypatch.setattr(working, "compare", gone)
     work_off(world.house, owner="me")
     assert items(world)[item.id].error == "there is no configuration abcd"
 
@@ -192,7 +196,7 @@ def test_an_expired_lease_is_taken_over_and_its_owner_comes_too_late(world):
     build_eval_set(world.house)
     item = start(world, Layer.PARAMETERS)
     control = world.house.control
-    (taken,) = control.lease_work([KIND], owner="dead", now=world.clock.at, lease_s=600)
+    (taken,) = control.lease_work([BENCHMARK], owner="dead", now=world.clock.at, lease_s=600)
     assert taken.id == item.id
     assert work_off(world.house, owner="me") == 0
     world.clock.at += 599
@@ -228,10 +232,10 @@ def test_whoever_lost_the_lease_writes_nothing(world, monkeypatch):
 
     def overtaken(*args: object, **named: object) -> object:
         made = slow(*args, **named)  # type: ignore[arg-type]  # handed through
-        control.lease_work([KIND], owner="other", now=world.clock.at + 601, lease_s=600)
+        control.lease_work([BENCHMARK], owner="other", now=world.clock.at + 601, lease_s=600)
         return made
 
-    monkeypatch.setattr(measuring, "compare", overtaken)
+    monkeypatch.setattr(working, "compare", overtaken)
     assert work_off(world.house, owner="me") == 1
     assert items(world)[item.id].state is WorkState.LEASED
     assert control.finish_work(item.id, owner="other", result={"verdict": "pass", "because": "x"})

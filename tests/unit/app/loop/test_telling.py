@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.unit.app.loop.world import World
 
-from inchworm.app.loop.changing import known
+from inchworm.app.loop.knowing import known
 from inchworm.app.loop.measuring import build_eval_set
 from inchworm.app.loop.telling import Telling
 from inchworm.domain.layers import Layer

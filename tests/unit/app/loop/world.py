@@ -28,7 +28,8 @@ from inchworm.domain.serving import Resolved
 from inchworm.domain.trace import Arm, Assignment, Trace, Usage
 from inchworm.providers.recorded import Header, Recording
 from inchworm.providers.upstream import Completion
-from inchworm.rollout.controller import WorkBenchmarks, tick, verify_served
+from inchworm.rollout.controller import tick, verify_served
+from inchworm.rollout.gating import WorkBenchmarks
 
 NOW = 1_790_000_000.0
 HOUR, DAY = 3_600.0, 86_400.0

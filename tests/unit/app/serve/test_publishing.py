@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.unit.app.loop.world import World
 
-from inchworm.app.loop.changing import apply, make_plan
+from inchworm.app.loop.changing import apply
+from inchworm.app.loop.planning import make_plan
 from inchworm.app.serve.publishing import LivePublisher
 from inchworm.app.serve.state import GatewaySeen
 from inchworm.domain.errors import StoreError
@@ -16,6 +17,7 @@ from inchworm.domain.ids import RolloutId
 from inchworm.domain.keys import Purpose, derive
 from inchworm.domain.layers import Layer
 from inchworm.domain.published import Published, PublishedApp, version
+from inchworm.domain.rollout import UnitKind
 from inchworm.rollout.commands import act
 from inchworm.rollout.transitions import Act
 from inchworm.store.control import ControlStore
@@ -69,6 +71,19 @@ def test_during_a_rollout_the_candidate_is_published_too(world, publisher):
     assert held.table is not None
     assert held.table.candidate is not None
     assert set(held.configurations) == {held.table.stable, held.table.candidate.configuration_id}
+
+
+def test_another_unit_that_is_declared_meanwhile_counts_from_the_next_rollout_on(world, publisher):
+    rollout_id = fly(world)
+    before = world.house.control.rollout(rollout_id).policy.unit
+    spec = world.house.spec
+    world.house.follow(replace(spec, policy=replace(spec.policy, unit=UnitKind.USER)))
+    publisher.refresh()
+    assert (before, read(publisher).unit) == (UnitKind.SESSION, UnitKind.SESSION)
+    act(world.house.control, rollout_id, Act.ABORT, actor="ana", reason="", now=world.house.now())
+    world.round()
+    assert publisher.refresh()
+    assert read(publisher).unit is UnitKind.USER
 
 
 def test_an_app_that_is_only_observed_has_no_table(tmp_path):

@@ -65,17 +65,23 @@ class Story:
         act(self.store, ONE, wish, actor="jonas", reason=reason, now=self.now)
         return self
 
+    def jump(self, to: str) -> Story:
+        """A person promotes the first rollout to a rung of their choice."""
+        act(self.store, ONE, Act.PROMOTE, actor="jonas", reason="", now=self.now, to=to)
+        return self
+
     @property
     def lineage(self) -> Lineage:
         """What is stable."""
-        return self.store.lineages[APP]
+        return self.store.lineage_rows[APP]
 
     def seen(self, number: int = 1, **changes: Any) -> Seen:
         """What is read of a rollout."""
         rollout = self.store.rows[RolloutId(f"r-{number}")]
         base = self.store.kept[rollout.base or self.lineage.stable]
-        candidate = base.with_layer(rollout.layer, rollout.values)
+        candidate = rollout.moved(base)
         stored = self.store.monitor(rollout.id)
+        state = None if stored is None else MonitorState.from_json(stored[1])
         served = self.store.tables[APP].candidate
         mine = served is not None and served.rollout_id == rollout.id
         made = Seen(
@@ -83,7 +89,7 @@ class Story:
             base=base,
             candidate=candidate,
             diffs=diff(base, candidate),
-            evidence=None if stored is None else snapshot(rollout, MonitorState.from_json(stored[1])),
+            evidence=None if state is None else snapshot(rollout, state),
             exposed=len(self.traffic.exposures.get(rollout.id, [])),
             changed_arms=0,
             points=tuple(self.store.points.get(rollout.id, [])),
@@ -101,6 +107,7 @@ class Story:
                 ),
             ),
             now=self.now,
+            state=state,
         )
         return replace(made, **changes)
 

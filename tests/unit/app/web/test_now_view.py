@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 from tests.unit.app.loop.world import DAY, HOUR, World
+from tests.unit.rollout.world import rollout
 
 from inchworm.app.clock import SimulatedClock
 from inchworm.app.config.load import load
 from inchworm.app.house import House
-from inchworm.app.loop.changing import apply, make_plan
+from inchworm.app.loop.changing import apply
 from inchworm.app.loop.intake import Drain
+from inchworm.app.loop.planning import make_plan
+from inchworm.app.loop.retiring import Retiring
 from inchworm.app.serve.state import GatewaySeen, Pulse, ServerState
 from inchworm.app.web.views.listing import listing
 from inchworm.app.web.views.now import now_page, title, told
@@ -27,7 +30,8 @@ from inchworm.domain.attribution import Proposal
 from inchworm.domain.ids import CaseId, RolloutId, WorkId
 from inchworm.domain.layers import Layer
 from inchworm.domain.metric import Role
-from inchworm.domain.rollout import LedgerEntry
+from inchworm.domain.notice import Notice, NoticeState
+from inchworm.domain.rollout import Approval, Approvals, LedgerEntry
 from inchworm.domain.work import WorkItem, WorkState
 from inchworm.rollout.commands import act
 from inchworm.rollout.transitions import Act
@@ -152,13 +156,14 @@ def test_in_flight_it_shows_the_goal_the_queue_and_what_was_decided(world):
     (row,) = page.in_flight
     assert page.title == "One change in flight, nothing waits for a person"
     assert page.say == "Nothing is being harmed."
-    assert (row.id, row.layer, row.change, row.stage) == (first, "parameters", "max_tokens 64 → 32", "20 %")
+    assert (row.id, row.layers, row.stage) == (first, ("parameters",), "20 %")
+    assert row.change == "max_tokens 64 → 32"
     assert row.goal is not None
     assert row.goal.name == "answered"
     assert row.exposed.endswith(" of 60")
     assert row.split.startswith("split as planned, e = ")
     (queued,) = page.queue
-    assert (queued.number, queued.layer, queued.waits) == (1, "prompt", "after r-1")
+    assert (queued.number, queued.layers, queued.waits) == (1, ("prompt",), "after r-1")
     assert queued.because == "default order"
     assert [(one.rollout, one.verb) for one in page.told if one.rollout] == [("r-1", "started")]
     assert page.quality is not None
@@ -239,6 +244,53 @@ def test_every_kind_of_thing_that_waits_says_what_to_do(world):
     ]
     assert found[1].said == "its benchmark failed after 3 tries: The provider is down."
     assert found[2].said == "1 case for the eval set: They fail."
+
+
+def test_words_that_are_awaited_come_first_and_what_nobody_heard_is_told_once():
+    rule = Approvals(count=2, by=("ben", "carla"), before=(0,))
+    queued = rollout(7, author="ana", policy=replace(rollout().policy, approvals=rule))
+    agreed = Approval(rollout_id=queued.id, stage=0, actor="ben", at=1.0)
+    untold = Notice(
+        id="n-1",
+        app=queued.app,
+        target="t",
+        event="hold",
+        at=5.0,
+        state=NoticeState.FAILED,
+        error="it says 500",
+    )
+    retiring = Retiring(
+        level="note",
+        model="gpt-4",
+        retires_on="2027-01-14",
+        days=57,
+        where=("stable",),
+        text="gpt-4 is retired on 2027-01-14 (57 days): plan the model step before.",
+        sources=(),
+    )
+    found = waits(
+        flying=[],
+        queued=[queued],
+        lineage=None,
+        declared="f" * 64,
+        traces=0,
+        proposals=[],
+        failed=[],
+        quarantine=[],
+        health={"notifications": "one was given up"},
+        approvals=[agreed],
+        untold=[untold],
+        retiring=[retiring],
+    )
+    assert [(one.verb, one.name, one.said) for one in found] == [
+        ("approve", "r-7", "needs 1 more approval for 20 %: carla."),
+        ("mend", "1 notification", "could not be delivered, the last because: It says 500."),
+        (
+            "plan",
+            "gpt-4",
+            "is retired on 2027-01-14 (57 days): plan the model step before. It is named by stable.",
+        ),
+    ]
 
 
 @pytest.mark.parametrize(

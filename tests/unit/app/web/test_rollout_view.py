@@ -7,8 +7,8 @@ import pytest
 from tests.unit.app.web.story import BETTER, ONE, SAME, TERRIBLE, Story
 from tests.unit.rollout.world import HOUR, Verdicts, metric, policy, rollout
 
-from inchworm.app.web.views.gates import stage_starts
 from inchworm.app.web.views.ladder import ahead
+from inchworm.app.web.views.stages import stage_starts
 from inchworm.app.web.views.told import gate, lines
 from inchworm.app.web.views.words import Told, content, evalue, moved, reworded, sentence
 from inchworm.domain.benchmark import Benchmark, Comparison, Interval
@@ -68,7 +68,7 @@ def test_rejected_it_says_that_nobody_saw_it():
     assert page.say.startswith("Rejected because benchmark bench-r-1 failed: answered −0.2 points")
     assert page.then[0] == "Nobody saw it."
     assert places(page)["benchmark"] == "stopped"
-    assert offered(page) == []
+    assert offered(page) == ["retry"]
 
 
 def test_held_by_its_benchmark_a_person_may_expose_it_all_the_same():
@@ -181,7 +181,7 @@ def test_completed_it_can_be_undone_and_the_worm_has_arrived():
     assert page.decisions[0].undo == "inchworm rollout undo r-1"
     undone = story.ask(Act.UNDO, "colleagues asked").page()
     assert places(undone)["stable"] == "ended"
-    assert offered(undone) == []
+    assert offered(undone) == ["retry"]
 
 
 def test_an_undo_is_not_offered_while_something_else_is_in_flight():
@@ -341,8 +341,8 @@ def test_a_forecast_needs_some_looks():
 
 def test_what_differs_names_all_six_layers_and_the_value():
     page = Story(rollout(), rates=SAME).live(1).page()
-    assert [line.layer for line in page.layers] == [layer.value for layer in Layer]
-    (moved_,) = [line for line in page.layers if line.candidate is not None]
+    assert [line.layer for line in page.differs] == [layer.value for layer in Layer]
+    (moved_,) = [line for line in page.differs if line.candidate is not None]
     assert moved_.layer == "model"
     assert [(one.path, one.said) for one in moved_.values] == [("name", "old → new")]
     assert page.change == "old → new"

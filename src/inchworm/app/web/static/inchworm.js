@@ -105,42 +105,69 @@
     const reason = button.dataset.ask && make("input", { className: "field", id: "reason", name: "reason", autocomplete: "off" });
     const problem = make("p", { className: "bad", hidden: true });
     problem.setAttribute("role", "alert");
-    const yes = make("button", { className: button.classList.contains("stop") ? "btn stop" : "btn go", type: "submit", textContent: label });
+    const say = make("p", { textContent: button.dataset.say });
+    const name = make("span", { textContent: label });
+    const yes = make("button", { className: button.classList.contains("stop") ? "btn stop" : "btn go", type: "submit" }, name);
     yes.append(" ", make("kbd", { textContent: "Ctrl+Enter" }));
     const no = make("button", { className: "btn", type: "button", textContent: "Not now" });
     no.append(" ", make("kbd", { textContent: "Esc" }));
-    const form = make("form", {}, make("p", { textContent: button.dataset.say }));
-    if (reason) form.append(make("label", { htmlFor: "reason", textContent: button.dataset.ask }), reason);
+    const form = make("form", {});
+    // Where there is a choice, the sentence, the button and what is asked for follow it.
+    const choices = JSON.parse(button.dataset.choices ?? "[]");
+    const choice = choices.length && make("select", { className: "field", id: "choice", name: "to" },
+      ...choices.map((one) => make("option", { value: one.to, textContent: one.blocked ? `${one.label} (not now)` : one.label })));
+    const choose = () => {
+      const one = choices[choice.selectedIndex];
+      name.textContent = one.label;
+      $("h2", box).textContent = `${one.label}?`;
+      say.textContent = one.blocked || `${one.does} ${one.undo}`;
+      yes.disabled = Boolean(one.blocked);
+    };
+    if (choice) form.append(make("label", { htmlFor: "choice", textContent: "Up to" }), choice);
+    form.append(say);
+    if (button.dataset.blocked && !choice) {
+      say.textContent = button.dataset.blocked;
+      yes.disabled = true;
+    } else if (reason) form.append(make("label", { htmlFor: "reason", textContent: button.dataset.ask }), reason);
     form.append(problem, make("p", { className: "acts" }, yes, no));
     const box = dialog(`${label}?`, form);
+    if (choice) { choice.addEventListener("change", choose); choose(); }
     no.addEventListener("click", () => box.close());
-    box.addEventListener("keydown", (event) => { if (event.key === "Enter" && event.ctrlKey) form.requestSubmit(); });
+    box.addEventListener("keydown", (event) => { if (event.key === "Enter" && event.ctrlKey && !yes.disabled) form.requestSubmit(); });
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
+      if (yes.disabled) return; // Enter in a field submits past a button that is disabled
       yes.disabled = true;
       const body = JSON.parse(button.dataset.body ?? "{}");
+      if (choice) body.to = choice.value;
       if (reason?.value) body.reason = reason.value;
-      const said = await post(button.dataset.act, body);
+      const [said, done] = await post(button.dataset.act, body);
       yes.disabled = false;
-      if (said === null) { box.close(); refresh(); return; }
+      if (said === null) {
+        box.close();
+        if (done.location) location.assign(done.location);
+        else refresh();
+        return;
+      }
       problem.textContent = `■ ${said}`;
       problem.hidden = false;
     });
-    (reason || yes).focus();
+    (choice || (yes.disabled ? no : reason || yes)).focus();
   };
-  // null if it was done, else the sentence that says why not.
+  // What was refused, as a sentence, or null and what came of it.
   const post = async (url, body) => {
     const headers = { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": meta("csrf-token") };
     let response;
     try {
       response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
     } catch {
-      return "The server does not answer. Nothing is known of what was asked; look again before you repeat it.";
+      return ["The server does not answer. Nothing is known of what was asked; look again before you repeat it."];
     }
-    if (response.ok) return null;
-    const error = (await response.json().catch(() => ({}))).error;
-    if (!error) return `The server answered ${response.status}.`;
-    return error.hint ? `${error.message} ${error.hint}` : error.message;
+    const said = await response.json().catch(() => ({}));
+    if (response.ok) return [null, said];
+    const { error } = said;
+    if (!error) return [`The server answered ${response.status}.`];
+    return [error.hint ? `${error.message} ${error.hint}` : error.message];
   };
   const meta = (name) => $(`meta[name="${name}"]`).content;
 

@@ -35,6 +35,7 @@ class Asked:
         q: words that inputs, answer or reference contain.
         since: ``24h``, or a moment in ISO 8601; from then.
         until: a moment in ISO 8601; before then.
+        shadow: ``1`` for answers to mirrored calls, which nobody saw, in place of all that somebody saw.
         after: where the page before ended.
         peek: the trace that is looked at beside the list.
     """
@@ -49,6 +50,7 @@ class Asked:
     q: str | None = None
     since: str | None = None
     until: str | None = None
+    shadow: str | None = None
     after: str | None = None
     peek: str | None = None
 
@@ -99,7 +101,10 @@ class Asked:
                 yield name, value
 
 
-_WRITTEN = ("outcome", "arm", "rollout", "configuration", "topic", "finish", "below", "since", "until")
+_WRITTEN = (
+    *("outcome", "arm", "rollout", "configuration", "topic", "finish", "below", "since", "until"),
+    "shadow",
+)
 
 
 def filters(asked: Asked, now: float) -> TraceFilter:
@@ -114,6 +119,8 @@ def filters(asked: Asked, now: float) -> TraceFilter:
     """
     if asked.outcome is not None and asked.outcome not in _OUTCOMES:
         raise UsageError(f'outcome is ok, failed or errored, not "{asked.outcome}"')
+    if asked.shadow not in {None, "1"}:
+        raise UsageError(f'shadow is 1, or left out, not "{asked.shadow}"')
     if asked.arm is not None and asked.arm not in set(Arm):
         raise UsageError(f'arm is baseline or candidate, not "{asked.arm}"')
     return TraceFilter(
@@ -127,6 +134,7 @@ def filters(asked: Asked, now: float) -> TraceFilter:
         text=asked.q,
         since=None if asked.since is None else moment(asked.since, now),
         until=None if asked.until is None else moment(asked.until, now),
+        shadow=asked.shadow == "1",
     )
 
 

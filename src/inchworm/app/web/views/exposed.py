@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inchworm.app.web.views.gates import stage_name
 from inchworm.app.web.views.seen import Seen, Served
+from inchworm.app.web.views.stages import stage_name
+from inchworm.app.web.views.units import facts_of_units
 from inchworm.app.web.views.words import at, evalue, shares
 from inchworm.domain import wording
 from inchworm.domain.rollout import Rollout, RolloutState
-from inchworm.rollout.evidence import Evidence, Pair
+from inchworm.rollout.evidence import Evidence, Pair, ShadowStage
+from inchworm.rollout.populations import is_shadow
 from inchworm.rollout.transitions import IN_FLIGHT
 from inchworm.rollout.wording import count, plural
 from inchworm.stats.intervals import wilson
-
-_HOW = {
-    "session": "session, fixed at first exposure by a signed token",
-    "user": "user, fixed at first exposure",
-    "request": "request, each drawn on its own",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +22,10 @@ class StageRow:
     """One stage.
 
     Attributes:
-        name: ``5 %``, ``soak``, ``All``.
+        name: ``5 %``, ``shadow 20 %``, ``soak``, ``All``.
         now: whether it is the present one.
-        units: matured units in both arms.
+        paired: whether it was mirrored: then units are pairs, and each is in both arms.
+        units: matured units in both arms, or pairs.
         baseline: in the baseline.
         candidate: in the candidate.
         share: ``4.9 %``; empty without units.
@@ -39,6 +36,7 @@ class StageRow:
 
     name: str
     now: bool
+    paired: bool
     units: int
     baseline: int
     candidate: int
@@ -72,14 +70,15 @@ class Exposures:
 def exposures(seen: Seen) -> Exposures:
     """Who was exposed, as far as it is known."""
     rollout, evidence = seen.rollout, seen.evidence
-    reached = evidence is not None and evidence.consumed > 0
+    reached = evidence is not None and evidence.seen > 0
     rows = _rows(rollout, evidence) if evidence is not None and reached else ()
+    exposed = [row for row in rows if not row.paired]
     return Exposures(
         said=_said(seen),
-        split=_split(evidence) if evidence is not None and reached else "",
+        split=_split(evidence) if evidence is not None and evidence.consumed else "",
         void=evidence is not None and evidence.ratio_void,
         rows=rows,
-        total=_total(evidence) if evidence is not None and len(rows) > 1 else None,
+        total=_total(evidence) if evidence is not None and len(exposed) > 1 else None,
         facts=_facts(seen),
     )
 
@@ -95,6 +94,14 @@ def _said(seen: Seen) -> tuple[str, ...]:
         if seen.exposed:
             waits = wording.duration(seen.rollout.policy.maturation_s)
             return (f"{count(seen.exposed, unit)} exposed; each counts {waits} after its first exposure.",)
+        if evidence is not None and evidence.shadow is not None and evidence.shadow.pairs:
+            pairs = wording.counted(evidence.shadow.pairs, "pair")
+            return (
+                "Nobody is exposed.",
+                f"{pairs}: both answered the same input, and only stable was heard.",
+            )
+        if is_shadow(seen.rollout.policy, seen.rollout.stage):
+            return ("Nobody is exposed.", "No pair has matured yet.")
         if seen.rollout.state is RolloutState.EXPOSING:
             return (f"Nobody yet: it waits for the first of the {plural(unit)}.",)
         return ("Nobody is exposed.",)
@@ -112,16 +119,30 @@ def _said(seen: Seen) -> tuple[str, ...]:
 
 def _rows(rollout: Rollout, evidence: Evidence) -> tuple[StageRow, ...]:
     on_ladder = rollout.state in IN_FLIGHT
-    return tuple(
-        _row(
-            stage_name(rollout, number),
-            stage.units,
-            stage.errored,
-            stage.silent,
-            now=on_ladder and number == rollout.stage,
-        )
-        for number, stage in enumerate(evidence.stages)
-        if stage.units.both or (on_ladder and number == rollout.stage)
+    found: list[StageRow] = []
+    for number, stage in enumerate(evidence.stages):
+        now, name = on_ladder and number == rollout.stage, stage_name(rollout, number)
+        if is_shadow(rollout.policy, number) and evidence.shadow is not None:
+            mirrored = evidence.shadow.stages[number]
+            if mirrored.pairs or now:
+                found.append(_paired(name, mirrored, now=now))
+        elif stage.units.both or now:
+            found.append(_row(name, stage.units, stage.errored, stage.silent, now=now))
+    return tuple(found)
+
+
+def _paired(name: str, stage: ShadowStage, *, now: bool) -> StageRow:
+    return StageRow(
+        name=name,
+        now=now,
+        paired=True,
+        units=stage.pairs,
+        baseline=stage.pairs,
+        candidate=stage.pairs,
+        share="same input",
+        interval="",
+        errored=f"{stage.errored:,}",
+        silent=f"0 · {stage.silent:,}",
     )
 
 
@@ -139,6 +160,7 @@ def _row(name: str, units: Pair, errored: Pair, silent: Pair, *, now: bool, shar
     return StageRow(
         name=name,
         now=now,
+        paired=False,
         units=units.both,
         baseline=units.baseline,
         candidate=units.candidate,
@@ -150,12 +172,9 @@ def _row(name: str, units: Pair, errored: Pair, silent: Pair, *, now: bool, shar
 
 
 def _facts(seen: Seen) -> tuple[tuple[str, str], ...]:
-    rollout, evidence = seen.rollout, seen.evidence
-    facts = [("unit", _HOW[rollout.policy.unit.value])]
+    evidence = seen.evidence
+    facts = [*facts_of_units(seen)]
     if evidence is not None and seen.exposed:
-        rest = wording.duration(rollout.policy.maturation_s)
-        after = f" past their {rest}" if rollout.policy.maturation_s > 0 else ""
-        facts.append(("matured", f"{evidence.consumed:,} of {seen.exposed:,}{after}"))
         if evidence.consumed:
             facts.append(
                 (
@@ -187,7 +206,9 @@ def _labels(evidence: Evidence) -> list[tuple[str, str]]:
 def served(seen: Seen) -> str:
     """What is served, and how many gateways hold it: read back, not believed."""
     here = seen.served
-    if here.weight is not None:
+    if here.shadow:
+        what = f"{wording.share(here.shadow)} mirrored, nobody gets it"
+    elif here.weight is not None:
         what = wording.share(here.weight)
     elif here.stable == seen.rollout.candidate and seen.rollout.state is RolloutState.COMPLETED:
         what = "as stable, to everybody"

@@ -150,6 +150,7 @@ def listing(house: House, asked: Asked) -> Listing:
 
 def _title(asked: Asked, total: int) -> str:
     parts = [plural(total, "trace")]
+    parts += ["that nobody saw"] if asked.shadow else []
     parts += [f"of the {asked.arm}"] if asked.arm else []
     parts += [f"in {asked.rollout}"] if asked.rollout else []
     parts += [f"about {asked.topic}"] if asked.topic else []

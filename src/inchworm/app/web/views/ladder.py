@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from inchworm.app.texts import span
-from inchworm.app.web.views.gates import StageStart, stage_starts
+from inchworm.app.web.views import permitted
 from inchworm.app.web.views.seen import Seen
+from inchworm.app.web.views.stages import StageStart, audience, stage_name, stage_starts, things
 from inchworm.domain import wording
-from inchworm.domain.rollout import RolloutState
+from inchworm.domain.rollout import RolloutState, Stage
 from inchworm.domain.verdict import Verdict
 from inchworm.rollout.evidence import Evidence
 from inchworm.rollout.observed import Subject
+from inchworm.rollout.permits import obstacles as not_permitted
+from inchworm.rollout.populations import is_shadow
 from inchworm.rollout.rules import obstacles
 from inchworm.rollout.transitions import TERMINAL
-from inchworm.rollout.wording import plural
 from inchworm.stats.passage import Passage, passage
 
 Place = Literal["done", "here", "stopped", "ended", "next"]
@@ -37,7 +39,7 @@ class Rung:
     """One rung.
 
     Attributes:
-        name: ``benchmark``, ``5 %``, ``stable``.
+        name: ``benchmark``, ``shadow 20 %``, ``5 %``, ``stable``.
         place: behind, here, stopped here by harm, ended here by a person, or ahead.
         lines: what happened there, or what has to.
     """
@@ -88,24 +90,45 @@ def ladder(seen: Seen) -> Ladder:
     if policy.gate:
         rungs.append(_rung("benchmark", -1, here, seen, _gate(seen)))
     for number, stage in enumerate(policy.stages):
-        past = _past(seen, starts, number)
-        factor = f"margins × {stage.margin_factor:g}"
-        if number == here and rollout.state not in TERMINAL:
-            past = (*_so_far(seen, starts, number), factor)
-        elif number > here:
-            units = plural(policy.unit)
-            past = (
-                f"at least {wording.duration(stage.min_bake_s)}",
-                f"and {stage.min_units:,} {units}",
-                factor,
-            )
-        else:
-            past = (*past, factor)
-        rungs.append(_rung(wording.share(stage.weight), number, here, seen, past))
+        rungs.append(
+            _rung(stage_name(rollout, number), number, here, seen, _stage(seen, starts, stage, number, here))
+        )
     soak = len(policy.stages)
     rungs.append(_rung(wording.share(1 - policy.holdback), soak, here, seen, _soak(seen, starts, here)))
-    rungs.append(_rung("stable", soak + 1, here, seen, ("100 %, the new baseline",)))
+    last = _permits(seen, soak + 1, here)
+    rungs.append(_rung("stable", soak + 1, here, seen, ("100 %, the new baseline", *last)))
     return Ladder(rungs=tuple(rungs), opens=_opens(seen), needs=needs(seen))
+
+
+def _stage(
+    seen: Seen, starts: dict[int, StageStart], stage: Stage, number: int, here: int
+) -> tuple[str, ...]:
+    """What a stage's rung says."""
+    lines: list[str] = []
+    if number == here and seen.rollout.state not in TERMINAL:
+        lines += _so_far(seen, starts, number)
+    elif number > here:
+        lines += [
+            f"at least {wording.duration(stage.min_bake_s)}",
+            f"and {stage.min_units:,} {things(seen.rollout, number)}",
+        ]
+        if stage.max_calls is not None and is_shadow(seen.rollout.policy, number):
+            lines.append(f"at most {stage.max_calls:,} calls")
+    else:
+        lines += _past(seen, starts, number) or ("passed over",)
+    lines.append(f"margins × {stage.margin_factor:g}")
+    if stage.audience:
+        lines.append(f"only where {audience(stage.audience)}")
+    return (*lines, *_permits(seen, number, here))
+
+
+def _permits(seen: Seen, number: int, here: int) -> tuple[str, ...]:
+    """Approvals of a rung, and of the next one the freeze."""
+    now_at = permitted.here(seen.rollout)
+    lines = [permitted.approval_line(seen, number)]
+    if number == max(here, now_at) + 1 or (here < 0 and number == 0):
+        lines.append(permitted.freeze_line(seen))
+    return tuple(line for line in lines if line)
 
 
 def _opens(seen: Seen) -> str:
@@ -115,28 +138,50 @@ def _opens(seen: Seen) -> str:
         return "One step at a time."
     if rollout.stage < 0 or rollout.state in {RolloutState.QUEUED, RolloutState.BENCHMARKING}:
         gate = "when its benchmark has passed" if rollout.policy.gate else "when its turn comes"
-        return f"{wording.share(stages[0].weight)} opens {gate}; then one step at a time."
+        besides = _besides(seen, 0)
+        if rollout.state is RolloutState.HOLDING and besides:
+            gate, besides = besides.removeprefix(", and "), ""
+        return f"{_capital(stage_name(rollout, 0))} opens {gate}{besides}; then one step at a time."
     if rollout.stage >= len(stages):
-        return "It becomes stable when its soak is over and nothing was harmed."
+        besides = _besides(seen, len(stages) + 1)
+        return f"It becomes stable when its soak is over and nothing was harmed{besides}."
     here = stages[rollout.stage]
     above = rollout.stage + 1
-    after = wording.share(stages[above].weight if above < len(stages) else 1 - rollout.policy.holdback)
+    after = stage_name(rollout, above) if above < len(stages) else wording.share(1 - rollout.policy.holdback)
     line, bake = wording.line(rollout.policy.alpha_expand), wording.duration(here.min_bake_s)
-    return (
-        f"{after} opens when every gate has passed {wording.share(here.weight)} with evidence {line}, "
-        f"after at least {bake} and {here.min_units:,} {plural(rollout.policy.unit)} there."
-    )
+    passed = f"every gate has passed {stage_name(rollout, rollout.stage)} with evidence {line}"
+    came = f"{here.min_units:,} {things(rollout, rollout.stage)}"
+    besides = _besides(seen, above)
+    return f"{_capital(after)} opens when {passed}, after at least {bake} and {came} there{besides}."
+
+
+def _besides(seen: Seen, stage: int) -> str:
+    """What a rung asks for besides evidence, as the end of a sentence."""
+    said: list[str] = []
+    line = permitted.approval_line(seen, stage)
+    if line.startswith("needs"):
+        said.append(f"with {line.removeprefix('needs ').replace(': ', ' from ')}")
+    if seen.permits.frozen is not None and seen.permits.frozen_until is not None:
+        said.append(f"after the {permitted.freeze_line(seen)}".replace("until", "ends", 1))
+    return f", and {wording.listed(said)}" if said else ""
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def needs(seen: Seen) -> tuple[str, ...]:
     """What keeps it from expanding, as clauses, without guesses of how long."""
     rollout, watched = seen.rollout, seen.watched
+    if rollout.state is RolloutState.HOLDING and rollout.stage < 0:
+        found = not_permitted(Subject.of(rollout), seen.permits, 0)
+        return tuple(permitted.without_command(clause) for clause in found)
     if rollout.state not in {RolloutState.EXPOSING, RolloutState.HOLDING} or watched is None:
         return ()
     if not 0 <= rollout.stage < len(rollout.policy.stages):
         return ()
     found = obstacles(Subject.of(rollout), watched, max(seen.now - rollout.entered_at, 0.0))
-    return tuple(clause.partition(" (at the pace")[0] for clause in found)
+    return tuple(permitted.without_command(clause).partition(" (at the pace")[0] for clause in found)
 
 
 def ahead(seen: Seen) -> Ahead | None:
@@ -149,7 +194,7 @@ def ahead(seen: Seen) -> Ahead | None:
         return None
     pace = (points[-1].consumed - points[0].consumed) / (points[-1].at - points[0].at)
     found: list[Passage] = []
-    for metric in evidence.gates:
+    for metric in evidence.asked:
         if metric.log_e_expand >= -math.log(evidence.alpha_expand) and metric.void_at is None:
             found.append(Passage(low=0.0, median=0.0, high=0.0))
             continue
@@ -201,7 +246,8 @@ def _slowest(units: Sequence[float | None], pace: float, least: float) -> float 
 def _least(seen: Seen, evidence: Evidence, pace: float) -> float:
     """Seconds that the stage asks for in any case."""
     stage = seen.rollout.policy.stages[seen.rollout.stage]
-    units = max(stage.min_units - evidence.in_stage.units.both, 0) / pace
+    came = evidence.shadow_stage.pairs if evidence.paired else evidence.in_stage.units.both
+    units = max(stage.min_units - came, 0) / pace
     bake = stage.min_bake_s - (seen.now - seen.rollout.entered_at)
     return max(units, bake if seen.rollout.state is RolloutState.EXPOSING else 0.0, 0.0)
 
@@ -251,7 +297,6 @@ def _past(seen: Seen, starts: dict[int, StageStart], number: int) -> tuple[str, 
 
 def _so_far(seen: Seen, starts: dict[int, StageStart], number: int) -> tuple[str, ...]:
     stage = seen.rollout.policy.stages[number]
-    came = 0 if seen.evidence is None else seen.evidence.stages[number].units.both
     if seen.rollout.state is RolloutState.EXPOSING:
         # A pause lets the stage begin anew, so the clock is that of the state.
         least = wording.duration(stage.min_bake_s)
@@ -259,12 +304,16 @@ def _so_far(seen: Seen, starts: dict[int, StageStart], number: int) -> tuple[str
     else:
         begun = starts[number].at if number in starts else seen.rollout.entered_at
         lasted = f"{span(seen.now - begun)} so far"
-    return lasted, f"{came:,} {plural(seen.rollout.policy.unit)} of at least {stage.min_units:,}"
+    return lasted, f"{_units(seen, number)} of at least {stage.min_units:,}"
 
 
 def _units(seen: Seen, number: int) -> str:
-    came = 0 if seen.evidence is None else seen.evidence.stages[number].units.both
-    return f"{came:,} {plural(seen.rollout.policy.unit)}"
+    evidence, came = seen.evidence, 0
+    if evidence is not None and is_shadow(seen.rollout.policy, number):
+        came = 0 if evidence.shadow is None else evidence.shadow.stages[number].pairs
+    elif evidence is not None:
+        came = evidence.stages[number].units.both
+    return f"{came:,} {things(seen.rollout, number)}"
 
 
 def _soak(seen: Seen, starts: dict[int, StageStart], here: int) -> tuple[str, ...]:
@@ -272,6 +321,7 @@ def _soak(seen: Seen, starts: dict[int, StageStart], here: int) -> tuple[str, ..
     soak = len(policy.stages)
     lasts = f"soak {wording.duration(policy.soak_s)}"
     rest = f"{wording.share(policy.holdback)} stays on stable"
+    asked = _permits(seen, soak, here)
     if here == soak and seen.rollout.state not in TERMINAL:
         return lasts, f"{span(seen.now - seen.rollout.entered_at)} so far", _units(seen, soak), rest
-    return (*_past(seen, starts, soak), lasts, rest) if here >= soak else (lasts, rest)
+    return (*_past(seen, starts, soak), lasts, rest) if here >= soak else (lasts, rest, *asked)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from inchworm.app.house import House
 from inchworm.app.web.views.words import moved, sentence
 from inchworm.domain.change import diff
+from inchworm.domain.metric import Clock
 from inchworm.domain.rollout import Rollout, RolloutState
+from inchworm.domain.wording import counted
 from inchworm.rollout.transitions import IN_FLIGHT
 from inchworm.rollout.wording import count, standing
 
@@ -18,7 +21,7 @@ class Row:
 
     Attributes:
         id: ``r-57``.
-        layer: the layer that moves.
+        layers: the layers that move.
         change: what it changes.
         state: ``rolled_back``.
         standing: where it stands, in words.
@@ -32,7 +35,7 @@ class Row:
     """
 
     id: str
-    layer: str
+    layers: tuple[str, ...]
     change: str
     state: str
     standing: str
@@ -74,11 +77,11 @@ def _row(house: House, one: Rollout) -> Row:
     stored = house.control.monitor(one.id)
     exposed = "nobody"
     if stored is not None and stored[0]:
-        exposed = f"{int(stored[1]['candidate']):,} of {count(stored[0], one.policy.unit)}"
+        exposed = _exposed(stored[1], one)
     return Row(
         id=one.id,
-        layer=one.layer.value,
-        change=moved(one.layer, diff(base, base.with_layer(one.layer, one.values))),
+        layers=tuple(layer.value for layer in one.layers),
+        change=moved(one.layer, diff(base, one.moved(base))),
         state=one.state.value,
         standing=standing(one),
         harmed=one.state in {RolloutState.ROLLED_BACK, RolloutState.REJECTED},
@@ -89,3 +92,12 @@ def _row(house: House, one: Rollout) -> Row:
         author=one.author,
         at=one.entered_at,
     )
+
+
+def _exposed(state: dict[str, Any], one: Rollout) -> str:
+    """Who saw it, by the monitor's stored state: read as it lies, since a list reads many."""
+    fast = state.get("clocks", {}).get(Clock.FAST.value, state)
+    if fast["consumed"]:
+        return f"{int(fast['candidate']):,} of {count(int(fast['consumed']), one.policy.unit)}"
+    pairs = int((state.get("shadow") or {}).get("consumed", 0))
+    return f"nobody, {counted(pairs, 'pair')}" if pairs else "nobody"

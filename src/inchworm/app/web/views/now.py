@@ -8,23 +8,26 @@ from dataclasses import dataclass
 
 from inchworm.app.house import House
 from inchworm.app.loop import standing
+from inchworm.app.loop.retiring import notices
 from inchworm.app.serve.state import ServerState
 from inchworm.app.texts import span
-from inchworm.app.web.views.gates import StageStart, Tile
 from inchworm.app.web.views.quality import Quality
 from inchworm.app.web.views.quality import read as read_quality
+from inchworm.app.web.views.queued import QueuedRow, queue
 from inchworm.app.web.views.rollout import RolloutPage, build
 from inchworm.app.web.views.seen import look
+from inchworm.app.web.views.stages import StageStart
+from inchworm.app.web.views.tile import Tile
 from inchworm.app.web.views.waiting import Waits, waits
-from inchworm.app.web.views.words import at, moved, sentence, sentence_end
+from inchworm.app.web.views.words import at, sentence, sentence_end
 from inchworm.capture.places import SPOOL
 from inchworm.capture.spool import quarantined
-from inchworm.domain.change import diff
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.errors import NotFoundError
 from inchworm.domain.ids import ConfigurationId, short
 from inchworm.domain.layers import LAYERS, Layer
 from inchworm.domain.metric import Role
+from inchworm.domain.notice import NoticeState
 from inchworm.domain.rollout import LedgerEntry, Lineage, Rollout, RolloutState
 from inchworm.domain.wording import counted, listed
 from inchworm.domain.work import WorkState
@@ -34,7 +37,8 @@ from inchworm.store.traces import SeenConfiguration
 DAY_S = 86_400.0
 SHOWN = 8
 _NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()
-_TOLD = re.compile(r"(?P<id>r-\d+) (?P<layer>\w+): (?P<said>.+)", re.DOTALL)
+_TOLD = re.compile(r"(?P<id>r-\d+) (?P<layers>\w+(?:(?:, | and )\w+)*): (?P<said>.+)", re.DOTALL)
+_OF_ROLLOUTS = frozenset({"rollout", "emergency"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +47,9 @@ class Flight:
 
     Attributes:
         id: ``r-57``.
-        layer: the layer that moves.
+        layers: the layers that move.
         change: what it changes.
+        emergency: why the glass was broken; ``None`` unless it was.
         stage: ``25 %``, ``benchmark``.
         lasted: how long it has been there.
         exposed: ``823 of 7,330``.
@@ -57,8 +62,9 @@ class Flight:
     """
 
     id: str
-    layer: str
+    layers: tuple[str, ...]
     change: str
+    emergency: str | None
     stage: str
     lasted: str
     exposed: str
@@ -87,31 +93,6 @@ class Told:
     verb: str
     rest: str
     actor: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedRow:
-    """A step that waits.
-
-    Attributes:
-        number: its place in the queue, from 1.
-        id: ``r-58``.
-        layer: the layer that moves.
-        change: what it changes against what is stable now.
-        because: why it is wanted, and why at this place.
-        author: who applied it.
-        waits: why it waits.
-        since: when it was applied.
-    """
-
-    number: int
-    id: str
-    layer: str
-    change: str
-    because: str
-    author: str
-    waits: str
-    since: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +173,9 @@ def now_page(state: ServerState) -> NowPage:
         failed=control.work(house.app, {WorkState.FAILED}),
         quarantine=quarantined(house.spec.data / SPOOL),
         health=state.health(),
+        approvals=control.approvals([one.id for one in (*flying, *queued)]),
+        untold=control.notices(house.app, {NoticeState.FAILED}),
+        retiring=notices(house),
     )
     entries = control.ledger(house.app, since=moment - DAY_S, limit=1000)
     seen = seen_rows(house) if lineage is None else ()
@@ -268,17 +252,21 @@ def _say(
 
 def flight(page: RolloutPage, rollout: Rollout) -> Flight:
     """A row of what is in flight."""
-    total = page.exposures.total or (page.exposures.rows[0] if page.exposures.rows else None)
+    exposed = [row for row in page.exposures.rows if not row.paired]
+    pairs = sum(row.units for row in page.exposures.rows if row.paired)
+    total = page.exposures.total or next(iter(exposed), None)
+    nobody = f"nobody, {counted(pairs, 'pair')}" if pairs else "nobody"
     here = next((rung.name for rung in page.ladder.rungs if rung.place == "here"), rollout.state.value)
     goals = [metric.name for metric in rollout.metrics if metric.role is Role.GOAL]
     tile = next((one for one in page.tiles if one.name in goals), page.tiles[0] if page.tiles else None)
     return Flight(
         id=page.id,
-        layer=page.layer,
+        layers=page.layers,
         change=page.change,
+        emergency=page.emergency,
         stage=here,
         lasted=span(page.now - rollout.entered_at),
-        exposed="nobody" if total is None else f"{total.candidate:,} of {total.units:,}",
+        exposed=nobody if total is None else f"{total.candidate:,} of {total.units:,}",
         split=page.exposures.split,
         goal=tile,
         stages=page.stages,
@@ -292,49 +280,13 @@ def told(entry: LedgerEntry) -> Told:
     """A ledger entry: of a rollout, its verb is taken apart, so that it can be said loud."""
     match = _TOLD.fullmatch(entry.what)
     actor = "" if entry.actor == "inchworm" else entry.actor
-    if match is None or entry.kind != "rollout":
+    if match is None or entry.kind not in _OF_ROLLOUTS:
         return Told(at=entry.at, rollout="", verb="", rest=sentence(entry.what), actor=actor)
     said = sentence(match["said"])
     verb = "rolled back" if said.lower().startswith("rolled back") else said.partition(" ")[0].lower()
     # The page of the rollout says the rest: here the first clause is enough.
     rest = said[len(verb) :].partition(";")[0].partition(" (at the pace")[0]
     return Told(at=entry.at, rollout=match["id"], verb=verb, rest=sentence_end(rest), actor=actor)
-
-
-def queue(
-    house: House, lineage: Lineage, queued: Sequence[Rollout], flying: Sequence[Rollout]
-) -> tuple[QueuedRow, ...]:
-    """Steps that wait, in order."""
-    stable = house.control.configuration(lineage.stable)
-    rows: list[QueuedRow] = []
-    for number, one in enumerate(queued, 1):
-        before = flying[0].id if number == 1 and flying else queued[number - 2].id if number > 1 else ""
-        why = f"after {before}" if before else "next"
-        if one.after:
-            why = f"{why}; needs {listed([str(layer) for layer in one.after])}"
-        rows.append(
-            QueuedRow(
-                number=number,
-                id=one.id,
-                layer=one.layer.value,
-                change=moved(one.layer, diff(stable, stable.with_layer(one.layer, one.values))),
-                because=_because(house, one),
-                author=one.author,
-                waits=why,
-                since=one.created_at,
-            )
-        )
-    return tuple(rows)
-
-
-def _because(house: House, one: Rollout) -> str:
-    """Why it is wanted, and why at this place of its plan."""
-    try:
-        plan = house.control.plan(one.plan_id)
-    except NotFoundError:
-        return ""
-    place = next((step.because for step in plan.steps if step.number == one.step), "")
-    return "; ".join(part for part in (plan.change.reason.strip().rstrip("."), place) if part)
 
 
 def seen_rows(house: House) -> tuple[SeenRow, ...]:

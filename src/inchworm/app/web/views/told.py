@@ -17,7 +17,7 @@ from inchworm.domain.benchmark import Benchmark, Comparison
 from inchworm.domain.change import Absent, ValueDiff
 from inchworm.domain.ids import short
 from inchworm.domain.layers import LAYERS
-from inchworm.domain.rollout import Decision
+from inchworm.domain.rollout import Decision, LedgerEntry
 from inchworm.domain.verdict import Verdict
 
 _LONG_VERBS = ("rolled back",)
@@ -37,15 +37,15 @@ MARKS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionLine:
-    """One decision.
+    """One decision, or what else the ledger tells of it: that somebody approved it, or tries it again.
 
     Attributes:
-        id: ``r-7/3``.
+        id: ``r-7/3``; empty of what is no decision.
         at: seconds since the epoch.
         verb: what was done, to be said loud.
         rest: the rest of the sentence.
         actor: ``automatic``, or who.
-        replay: the command that recomputes it.
+        replay: the command that recomputes it; empty of what is no decision.
         undo: the command that takes it back, of the newest one; else empty.
     """
 
@@ -140,11 +140,26 @@ class GateTable:
 
 
 def decisions(seen: Seen, may: tuple[Offer, ...]) -> tuple[DecisionLine, ...]:
-    """Every decision, the newest first."""
+    """Every decision and what the ledger tells besides, the newest first."""
     newest = seen.decisions[-1:]
-    return tuple(
-        _line(one, way_back(seen.rollout, one, may) if (one,) == newest else "")
-        for one in seen.decisions[::-1]
+    found = [_entry(one, seen.rollout.id) for one in seen.told]
+    found += [
+        _line(one, way_back(seen.rollout, one, may) if (one,) == newest else "") for one in seen.decisions
+    ]
+    # Of one moment what was asked comes before what was decided on it; sorting keeps that order.
+    return tuple(sorted(found, key=lambda line: line.at))[::-1]
+
+
+def _entry(one: LedgerEntry, rollout_id: str) -> DecisionLine:
+    """A ledger entry: ``ben approved r-7 (prompt) for 25 %`` is told as what ben did."""
+    actor = harmless(one.actor)
+    said = sentence(one.what.removeprefix("EMERGENCY: ").removeprefix(f"{one.actor} "))
+    verb, _, rest = said.partition(" ")
+    if said.startswith((f"{rollout_id} tries ", "plan-")):
+        # The sentence begins with an id, and the verb is the word after it.
+        return DecisionLine(id="", at=one.at, verb="", rest=said, actor=actor, replay="", undo="")
+    return DecisionLine(
+        id="", at=one.at, verb=verb, rest=f" {rest}" if rest else "", actor=actor, replay="", undo=""
     )
 
 

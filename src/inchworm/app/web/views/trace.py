@@ -74,6 +74,21 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """The other answer to the same call.
+
+    Attributes:
+        trace: the interaction.
+        title: whose answer it is.
+        said: what became of it.
+    """
+
+    trace: Trace
+    title: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TraceView:
     """What is shown of one interaction.
 
@@ -89,6 +104,7 @@ class TraceView:
         answered: the configuration; ``None`` if nothing is known of it.
         marks: surrogates in what is shown.
         attributes: what else the source said: name and text.
+        beside: what the other configuration answered, of a mirrored call.
     """
 
     trace: Trace
@@ -102,6 +118,7 @@ class TraceView:
     answered: Answered | None
     marks: tuple[Mark, ...]
     attributes: tuple[tuple[str, str], ...]
+    beside: Beside | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -140,7 +157,20 @@ def view(house: House, trace: Trace, cluster: str | None) -> TraceView:
             for name, value in trace.attributes.items()
             if name not in {_SAID_CALLS, _OFFERED}
         ),
+        beside=_beside(house, trace),
     )
+
+
+def _beside(house: House, trace: Trace) -> Beside | None:
+    if trace.shadow_of is None:
+        found, title = house.traces.shadow_of(house.app, trace.id), "the candidate, for nobody to see"
+    else:
+        title = "stable, which is what the caller got"
+        try:
+            found = house.traces.trace(house.app, trace.shadow_of)
+        except NotFoundError:
+            return None
+    return None if found is None else Beside(trace=found, title=title, said=said(found))
 
 
 def said(trace: Trace) -> str:

@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from inchworm.app.loop.retiring import Retiring
+from inchworm.app.texts import harmless
+from inchworm.app.web.views.permitted import without_command
+from inchworm.app.web.views.stages import either
 from inchworm.app.web.views.words import sentence, sentence_end
 from inchworm.capture.spool import Quarantined
 from inchworm.domain.attribution import Proposal
 from inchworm.domain.ids import short
-from inchworm.domain.rollout import Lineage, Rollout, RolloutState
+from inchworm.domain.notice import Notice
+from inchworm.domain.rollout import Approval, Lineage, Rollout, RolloutState
 from inchworm.domain.wording import counted
 from inchworm.domain.work import WorkItem
+from inchworm.rollout.observed import Subject
+from inchworm.rollout.permits import approved_by, needed, rung_name
+from inchworm.rollout.transitions import UNEXPOSED, Rung
+
+_TELLING = "notifications"
+"""The part of the server that tells people; what it could not deliver says more than that it is not well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +30,7 @@ class Waits:
     """One thing.
 
     Attributes:
-        verb: what is asked: ``decide``, ``accept``, ``mend``, ``look``, ``adopt``, ``plan``.
+        verb: what is asked: ``decide``, ``approve``, ``accept``, ``mend``, ``look``, ``adopt``, ``plan``.
         name: what it is about; linked if there is a page.
         href: the page; empty if there is none.
         said: the rest of the sentence.
@@ -46,6 +57,9 @@ def waits(
     failed: Sequence[WorkItem],
     quarantine: Sequence[Quarantined],
     health: Mapping[str, str],
+    approvals: Sequence[Approval] = (),
+    untold: Sequence[Notice] = (),
+    retiring: Sequence[Retiring] = (),
 ) -> tuple[Waits, ...]:
     """Everything that a person is needed for.
 
@@ -59,6 +73,9 @@ def waits(
         failed: work that failed for good.
         quarantine: what could not be taken in.
         health: what is wrong, by part.
+        approvals: who agreed to what is in flight or queued.
+        untold: notices that could not be delivered.
+        retiring: configured models that are switched off soon, or were.
     """
     found = [
         Waits(
@@ -71,17 +88,77 @@ def waits(
         )
         for one in flying
         if one.state in {RolloutState.HOLDING, RolloutState.PAUSED}
+        # Held for somebody's word alone, it is that word that is asked for.
+        and not (one.state is RolloutState.HOLDING and without_command(one.because) != one.because)
     ]
+    found += [one for rollout in (*flying, *queued) for one in _approval(rollout, approvals)]
     found += [
         Waits(verb="mend", name=name, href="", said=sentence(said), command="inchworm doctor", since=None)
         for name, said in health.items()
+        if not (untold and name == _TELLING)
     ]
     found += [_failed(one) for one in failed]
+    if untold:
+        found.append(_untold(untold))
+    found += [_retires(one) for one in retiring]
     if quarantine:
         found.append(_quarantine(quarantine))
     found += [_proposal(one) for one in proposals]
     found += _first_steps(lineage, declared, traces=traces, idle=not flying and not queued)
     return tuple(found)
+
+
+def _approval(one: Rollout, approvals: Sequence[Approval]) -> list[Waits]:
+    """The next rung that lacks somebody's word: ``r-7 needs 1 more approval for 25 %: ben or carla``."""
+    rule = None if one.emergency is not None else needed(one.policy, one.joint)
+    if rule is None:
+        return []
+    mine = [approval for approval in approvals if approval.rollout_id == one.id]
+    here = UNEXPOSED if Subject.of(one).rung is Rung.UNEXPOSED else one.stage
+    for stage in sorted(rule.before):
+        have = approved_by(mine, rule, stage=stage, author=one.author)
+        missing = rule.count - len(have)
+        if stage <= here or missing <= 0:
+            continue
+        left = [name for name in rule.by if name not in have and name != one.author]
+        whose = either(left) if left else f"anybody but {one.author}"
+        more = "more " if have else ""
+        return [
+            Waits(
+                verb="approve",
+                name=one.id,
+                href=f"/rollouts/{one.id}",
+                said=f"needs {missing} {more}{'approval' if missing == 1 else 'approvals'} "
+                f"for {rung_name(one.policy, stage)}: {harmless(whose)}.",
+                command="",
+                since=one.entered_at if one.state is not RolloutState.QUEUED else one.created_at,
+            )
+        ]
+    return []
+
+
+def _untold(untold: Sequence[Notice]) -> Waits:
+    last = max(untold, key=lambda one: one.at)
+    return Waits(
+        verb="mend",
+        name=counted(len(untold), "notification"),
+        href="",
+        said=f"could not be delivered, the last because: {sentence(last.error or 'nobody said why')}",
+        command="inchworm notify retry",
+        since=min(one.at for one in untold),
+    )
+
+
+def _retires(one: Retiring) -> Waits:
+    where = f" It is named by {either(one.where)}." if len(one.where) == 1 else ""
+    return Waits(
+        verb="plan",
+        name=one.model,
+        href="",
+        said=f"{one.text.removeprefix(one.model).strip()}{where}",
+        command="",
+        since=None,
+    )
 
 
 def _failed(one: WorkItem) -> Waits:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from inchworm.app import differences
-from inchworm.app.texts import one_line
+from inchworm.app.texts import DAYS, one_line
 from inchworm.app.web.formats import moment
 from inchworm.domain import wording
 from inchworm.domain.change import ValueDiff
 from inchworm.domain.layers import Layer
+from inchworm.domain.metric import Metric
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 _HUGE = math.log(1e6)
 _TINY = math.log(1e-3)
 _LONG = 60
+_SOON_S = 6 * 86_400.0
 
 
 class Told(StrEnum):
@@ -96,8 +99,32 @@ def reworded(one: ValueDiff) -> str:
     return " → ".join(one_line(side, _LONG) for side in sides)
 
 
+def what(metric: Metric) -> str:
+    """What its numbers mean, if that is not plain: ``Share within 4.2 s: ``."""
+    match metric.source:
+        case {"builtin": "latency_p95", "threshold_ms": int() | float() as limit}:
+            return f"Share within {limit / 1000:.1f} s: "
+        case {"builtin": "cost", "cap_usd": int() | float() as cap}:
+            return f"Share left of {wording.usd(cap)} a call: "
+        case {"judge": _}:
+            return "The judge’s score: "
+        case _:
+            return ""
+
+
 def at(moment_s: float, now: float) -> str:
     """A moment as the pages write it."""
+    return moment(moment_s, now)
+
+
+def coming(moment_s: float, now: float) -> str:
+    """A moment to come: ``16:00`` today, ``Mon 08:00`` within six days, else ``3 Dec 08:00``."""
+    then, today = time.localtime(moment_s), time.localtime(now)
+    clock = f"{then.tm_hour:02}:{then.tm_min:02}"
+    if then[:3] == today[:3]:
+        return clock
+    if 0 <= moment_s - now < _SOON_S:
+        return f"{DAYS[then.tm_wday]} {clock}"
     return moment(moment_s, now)
 
 

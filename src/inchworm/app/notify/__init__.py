@@ -1,0 +1,1 @@
+"""Telling people: written, signed, sent, and tried again."""
