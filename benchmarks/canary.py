@@ -34,7 +34,7 @@ from scipy.stats import binom
 
 from inchworm.domain.metric import Clock, Metric, Role
 from inchworm.domain.rollout import Policy
-from inchworm.rollout.budget import alphas, shares
+from inchworm.rollout.evidence.budget import alphas, shares
 from inchworm.rollout.simulate import Judged, Question, Rates, Simulated, Span, simulate
 from inchworm.stats import eprocess, pairs, parallel, rules, sequences
 from inchworm.stats.eprocess import Design

@@ -38,9 +38,9 @@ from inchworm.domain.layers import Layer
 from inchworm.domain.metric import Clock, Metric, Role
 from inchworm.domain.rollout import Policy, Rollout, RolloutState, Stage
 from inchworm.rollout import decide, monitor
+from inchworm.rollout.evidence.snapshot import snapshot
 from inchworm.rollout.observed import Watched
 from inchworm.rollout.ports import UnitBatch
-from inchworm.rollout.snapshot import snapshot
 from inchworm.stats import pairs
 
 Floats = NDArray[np.float64]

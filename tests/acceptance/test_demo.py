@@ -138,7 +138,7 @@ def _wait_for_decisions(folder: Path, count: int, process: subprocess.Popen[str]
 
 
 def test_another_recording_gives_other_figures(whole: tuple[Path, str], tmp_path: Path) -> None:
-    """Every answer of the model is spoiled a little, so that nothing it says is right any more."""
+    """Half of the model's answers are spoiled, whoever asked for them: it is right less often."""
     recording = Recording.load(RECORDING)
     spoiled = {
         digest: [
@@ -150,14 +150,22 @@ def test_another_recording_gives_other_figures(whole: tuple[Path, str], tmp_path
             )
             for sample in samples
         ]
+        if int(digest[0], 16) < 8
+        else samples
         for digest, samples in recording.answers.items()
     }
     path = tmp_path / "spoiled.jsonl.gz"
     Recording(header=recording.header, answers=spoiled).write(path)
     said = told(tmp_path / "spoiled", "--recording", str(path))
-    assert "Shipped at once: 0.0 % → 0.0 %" in said
-    assert "Named" not in said
-    assert "Shipped at once: 0.0 %" not in whole[1]
+    right, usually = (_right_before(text) for text in (said, whole[1]))
+    assert 0.3 * usually < right < 0.7 * usually
+
+
+def _right_before(said: str) -> float:
+    """Percent of the answers that were right before anything was changed, as the demo sums it up."""
+    found = re.search(r"Shipped at once: ([0-9.]+) %", said)
+    assert found is not None
+    return float(found[1])
 
 
 def test_a_recording_that_is_none_leaves_nothing_behind(whole: tuple[Path, str], tmp_path: Path) -> None:

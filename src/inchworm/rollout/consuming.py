@@ -9,8 +9,8 @@ from typing import Final
 from inchworm.domain.metric import Clock
 from inchworm.domain.rollout import Rollout
 from inchworm.rollout.evidence import Pair
+from inchworm.rollout.evidence.populations import clocks_of, matures_after, pairs_mature_after
 from inchworm.rollout.monitor import MonitorState, consume, consume_pairs, empty
-from inchworm.rollout.populations import clocks_of, matures_after, pairs_mature_after
 from inchworm.rollout.ports import Store, Units
 
 BATCH: Final = 20_000

@@ -23,6 +23,7 @@ from inchworm.rollout import permitting
 from inchworm.rollout.consuming import consume_matured
 from inchworm.rollout.decide import plan
 from inchworm.rollout.effects import Started, early_work, effects, served
+from inchworm.rollout.evidence.snapshot import point, snapshot
 from inchworm.rollout.fleet import Looked, Memo, Standing, survey
 from inchworm.rollout.observed import Asked, Gated, Stopped, Subject, Turn, Watched, recall
 from inchworm.rollout.permits import Permits, over_budget
@@ -38,7 +39,6 @@ from inchworm.rollout.ports import (
     land,
 )
 from inchworm.rollout.rules import pausing
-from inchworm.rollout.snapshot import point, snapshot
 from inchworm.rollout.transitions import IN_FLIGHT, STOPPED, Act, mirrored
 
 

@@ -27,8 +27,8 @@ from inchworm.domain.serving import ServingTable
 from inchworm.domain.shadow import ShadowSpent
 from inchworm.domain.verdict import Verdict
 from inchworm.domain.work import WorkItem
-from inchworm.rollout.counts import Pair
 from inchworm.rollout.effects import Effects
+from inchworm.rollout.evidence.counts import Pair
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]

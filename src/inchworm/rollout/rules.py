@@ -14,8 +14,8 @@ from inchworm.domain.rollout import RolloutState
 from inchworm.domain.shadow import shadow_budget_used
 from inchworm.rollout import lacking, permits, wording
 from inchworm.rollout.evidence import Crossing, Evidence, MetricEvidence, PairedMetric
+from inchworm.rollout.evidence.populations import matures_after
 from inchworm.rollout.observed import Subject, Watched
-from inchworm.rollout.populations import matures_after
 from inchworm.rollout.transitions import Event, Rung
 
 Rule = Callable[[Subject, Watched, float], str | None]

@@ -65,7 +65,7 @@ def least(app):
         found = scopes_of(route)
         for verb in route.methods:
             if found:
-                table[verb, route.path] = max(found, key=list(Scope).index)
+                table[verb, route.path.replace(":path}", "}")] = max(found, key=list(Scope).index)
     return table
 
 

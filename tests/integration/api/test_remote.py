@@ -415,7 +415,9 @@ def test_commands_work_from_another_machine(far):
 
 def test_ids_are_not_made_pseudonymous_with_a_key_of_another_machine(far):
     _, cli = far
-    result = cli("rollout", "resolve", "ana.maria@example.org", exit_code=2)
+    line = {"question": "Where is it?", "answer": "On its way.", "session_id": "ana.maria@example.org"}
+    (cli.folder / "one.jsonl").write_text(json.dumps(line), "utf-8")
+    result = cli("import", str(cli.folder / "one.jsonl"), exit_code=2)
     assert "lies with its server" in result.stderr
     assert not (cli.folder / ".inchworm" / "secret.key").exists()
 

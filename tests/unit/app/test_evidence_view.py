@@ -9,8 +9,8 @@ from tests.unit.rollout.world import draw, exposing, metric
 from inchworm.app.cli.evidence_view import parts
 from inchworm.rollout import wording
 from inchworm.rollout.evidence import Crossing, InCluster, Pair
+from inchworm.rollout.evidence.snapshot import snapshot
 from inchworm.rollout.monitor import consume, consume_pairs, empty
-from inchworm.rollout.snapshot import snapshot
 
 
 def test_evidence_without_parts_shows_none():

@@ -18,8 +18,8 @@ from inchworm.app.loop.changing import advance, apply
 from inchworm.app.loop.evidence import StoredUnits, unit_values
 from inchworm.app.loop.exposing import expose
 from inchworm.app.loop.measuring import build_eval_set
-from inchworm.app.loop.working import work_off
 from inchworm.app.loop.planning import make_plan
+from inchworm.app.loop.working import work_off
 from inchworm.capture import read
 from inchworm.domain.ids import UnitId
 from inchworm.domain.layers import Layer
@@ -31,8 +31,8 @@ from inchworm.domain.verdict import Verdict
 from inchworm.domain.work import WorkState
 from inchworm.rollout.commands import act
 from inchworm.rollout.controller import tick
+from inchworm.rollout.evidence.snapshot import snapshot
 from inchworm.rollout.monitor import consume, empty
-from inchworm.rollout.snapshot import snapshot
 from inchworm.rollout.transitions import Act
 
 

@@ -11,7 +11,7 @@ from tests.unit.rollout.test_sequence import NOTHING, change, configuration
 
 from inchworm.domain.metric import Clock, Metric, Role
 from inchworm.domain.rollout import Policy, Stage, StageKind
-from inchworm.rollout.advice import (
+from inchworm.rollout.sequencing.advice import (
     LOW_MARGIN,
     Instead,
     Situation,
@@ -20,8 +20,8 @@ from inchworm.rollout.advice import (
     propose,
     refusal,
 )
-from inchworm.rollout.forecast import StageTime, Traffic, forecast
-from inchworm.rollout.sequence import left_undecided, take_apart
+from inchworm.rollout.sequencing.forecast import StageTime, Traffic, forecast
+from inchworm.rollout.sequencing.sequence import left_undecided, take_apart
 
 DAY = 86_400.0
 

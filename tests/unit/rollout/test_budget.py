@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.unit.rollout.world import metric, policy
 
 from inchworm.domain.metric import Clock, Role
-from inchworm.rollout.budget import Watch, alphas, culprits, shares
+from inchworm.rollout.evidence.budget import Watch, alphas, culprits, shares
 from inchworm.rollout.monitor.crossing import crossed
 
 

@@ -18,11 +18,11 @@ from inchworm.domain.serving import Candidate
 from inchworm.domain.targeting import Condition
 from inchworm.rollout.consuming import consume_matured
 from inchworm.rollout.evidence import Pair
+from inchworm.rollout.evidence.populations import matures_after, pairs_mature_after
+from inchworm.rollout.evidence.snapshot import snapshot
 from inchworm.rollout.monitor import MonitorState, consume, empty
 from inchworm.rollout.monitor.streaming import among_judged
-from inchworm.rollout.populations import matures_after, pairs_mature_after
 from inchworm.rollout.ports import Late, UnitBatch
-from inchworm.rollout.snapshot import snapshot
 
 HELPFUL = metric("helpful", role=Role.GUARDRAIL, clock=Clock.JUDGED)
 BOTH = (metric("answered"), HELPFUL)

@@ -13,12 +13,12 @@ from tests.unit.rollout.world import cut, draw, exposing, metric
 from inchworm.domain.metric import Absence, Clock, Role
 from inchworm.domain.rollout import WatchedCluster
 from inchworm.rollout import wording
-from inchworm.rollout.budget import CLUSTER_SHARE, Watch, cluster_weights, shares
-from inchworm.rollout.clusters import LEAST_SHARE, MOST, choose
 from inchworm.rollout.evidence import InCluster
+from inchworm.rollout.evidence.budget import CLUSTER_SHARE, Watch, cluster_weights, shares
+from inchworm.rollout.evidence.clusters import LEAST_SHARE, MOST, choose
+from inchworm.rollout.evidence.snapshot import snapshot
 from inchworm.rollout.monitor import MonitorState, consume, empty
 from inchworm.rollout.ports import UnitBatch
-from inchworm.rollout.snapshot import snapshot
 
 NAMES = ("orders", "refunds", "other")
 SHARES = (0.6, 0.1, 0.3)

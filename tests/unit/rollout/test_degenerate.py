@@ -15,10 +15,10 @@ from inchworm.domain.metric import Absence, Clock, Role
 from inchworm.domain.rollout import DecisionKind, RolloutState
 from inchworm.rollout.decide import plan
 from inchworm.rollout.evidence import Evidence, Pair
+from inchworm.rollout.evidence.snapshot import snapshot
 from inchworm.rollout.monitor import MonitorState, consume, empty
 from inchworm.rollout.observed import Subject, Watched
 from inchworm.rollout.rules import obstacles
-from inchworm.rollout.snapshot import snapshot
 
 COST = metric("cost", source={"builtin": "cost"}, role=Role.GUARDRAIL, absence=Absence.VOID)
 TWO = (metric("answered"), metric("helpful", role=Role.GUARDRAIL, clock=Clock.JUDGED, absence=Absence.VOID))

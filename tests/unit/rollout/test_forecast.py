@@ -9,7 +9,7 @@ import pytest
 from inchworm.domain.metric import Clock, Metric, Role
 from inchworm.domain.rollout import Judging, Policy, Stage, StageKind
 from inchworm.domain.targeting import Condition
-from inchworm.rollout.forecast import Needed, Traffic, forecast, needed, together
+from inchworm.rollout.sequencing.forecast import Needed, Traffic, forecast, needed, together
 
 
 def _metric(name: str, role: Role, margin: float) -> Metric:

@@ -11,8 +11,8 @@ import pytest
 from tests.unit.rollout import world
 
 from inchworm.domain.metric import Absence, Clock, Role
+from inchworm.rollout.evidence.snapshot import snapshot
 from inchworm.rollout.monitor import MonitorState, consume, empty
-from inchworm.rollout.snapshot import snapshot
 from inchworm.stats.stream import log_total
 
 EVIDENCE: dict[str, Any] = {

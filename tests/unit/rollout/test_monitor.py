@@ -12,8 +12,8 @@ from tests.unit.rollout.world import batch, cut, draw, exposing, metric, policy
 from inchworm.domain.metric import Absence, Clock, Role
 from inchworm.domain.rollout import EVIDENCE_FORMAT
 from inchworm.rollout.evidence import Evidence, Pair
+from inchworm.rollout.evidence.snapshot import snapshot
 from inchworm.rollout.monitor import MonitorState, consume, design_of, empty, margin_at
-from inchworm.rollout.snapshot import snapshot
 from inchworm.stats import eprocess, sequences
 
 TWO = (

@@ -6,7 +6,7 @@ from typing import Any
 
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.layers import Layer
-from inchworm.rollout.needs import needs
+from inchworm.rollout.sequencing.needs import needs
 
 
 def tools(*names: str) -> dict[str, Any]:

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inchworm.domain.layers import LAYERS, Layer
-from inchworm.rollout.orders import Moved, Way, best_way, circle, combinations, in_order, reconciled
+from inchworm.rollout.sequencing.orders import (
+    Moved,
+    Way,
+    best_way,
+    circle,
+    combinations,
+    in_order,
+    reconciled,
+)
 
 FOUR = (Layer.MODEL, Layer.PARAMETERS, Layer.CONTEXT, Layer.PROMPT)
 SUBSETS = st.sets(st.sampled_from([one for one in combinations(FOUR) if 0 < len(one) < 4]))

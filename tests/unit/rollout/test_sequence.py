@@ -16,9 +16,9 @@ from inchworm.domain.errors import UsageError
 from inchworm.domain.ids import EvalSetId, short
 from inchworm.domain.layers import LAYERS, Layer
 from inchworm.domain.verdict import Verdict
-from inchworm.rollout.legs import Measured
-from inchworm.rollout.orders import combinations, in_order
-from inchworm.rollout.sequence import left_undecided, take_apart
+from inchworm.rollout.sequencing.legs import Measured
+from inchworm.rollout.sequencing.orders import combinations, in_order
+from inchworm.rollout.sequencing.sequence import left_undecided, take_apart
 from inchworm.rollout.validate import VALIDATORS, Known, longest_tokens, validate
 
 APP = AppRef(app="shop", environment="production")

@@ -16,17 +16,17 @@ from inchworm.domain.metric import Clock, Role
 from inchworm.domain.rollout import DecisionKind, Judging, Rollout, Stage, StageKind
 from inchworm.domain.targeting import Condition
 from inchworm.rollout import wording
-from inchworm.rollout.budget import SHADOW_SHARE, alphas, shadow_alpha, shadow_shares
 from inchworm.rollout.consuming import consume_matured
 from inchworm.rollout.decide import plan, replay
 from inchworm.rollout.evidence import Evidence, ShadowStage
+from inchworm.rollout.evidence.budget import SHADOW_SHARE, alphas, shadow_alpha, shadow_shares
+from inchworm.rollout.evidence.populations import populations
+from inchworm.rollout.evidence.snapshot import point, snapshot
 from inchworm.rollout.lacking import units_to_settle
 from inchworm.rollout.monitor import MonitorState, consume, consume_pairs, design_of, empty
 from inchworm.rollout.observed import Subject, Watched
-from inchworm.rollout.populations import populations
 from inchworm.rollout.ports import PairBatch
 from inchworm.rollout.rules import obstacles
-from inchworm.rollout.snapshot import point, snapshot
 
 SHADOW = Stage(
     weight=0.3,

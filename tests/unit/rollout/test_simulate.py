@@ -15,7 +15,7 @@ from inchworm.domain.errors import InputError
 from inchworm.domain.metric import Clock, Role
 from inchworm.domain.rollout import StageKind
 from inchworm.domain.targeting import Condition
-from inchworm.rollout.populations import design_of
+from inchworm.rollout.evidence.populations import design_of
 from inchworm.rollout.simulate import (
     METHODS,
     Judged,

@@ -7,8 +7,8 @@ from tests.unit.rollout.world import draw, exposing
 
 from inchworm.domain.rollout import UnitKind
 from inchworm.rollout import wording
+from inchworm.rollout.evidence.snapshot import snapshot
 from inchworm.rollout.monitor import consume, empty
-from inchworm.rollout.snapshot import snapshot
 
 
 def effect(value):

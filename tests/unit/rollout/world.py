@@ -32,7 +32,7 @@ from inchworm.domain.serving import ServingTable
 from inchworm.domain.shadow import ShadowSpent
 from inchworm.domain.verdict import Verdict
 from inchworm.domain.work import WorkItem, WorkState
-from inchworm.rollout.populations import clocks_of, matures_after
+from inchworm.rollout.evidence.populations import clocks_of, matures_after
 from inchworm.rollout.ports import GateResult, Late, PairBatch, UnitBatch
 from inchworm.rollout.transitions import IN_FLIGHT, WATCHED, weight_of
 

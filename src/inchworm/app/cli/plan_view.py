@@ -12,8 +12,8 @@ from inchworm.domain.ids import short
 from inchworm.domain.rollout import Lineage, StageKind, UnitKind
 from inchworm.domain.verdict import Verdict
 from inchworm.domain.wording import counted, duration, listed, points, share, usd
-from inchworm.rollout.advice import as_sentence
-from inchworm.rollout.forecast import DAY_S, StageTime
+from inchworm.rollout.sequencing.advice import as_sentence
+from inchworm.rollout.sequencing.forecast import DAY_S, StageTime
 
 _VERDICTS = {
     Verdict.PASS: "passes",

@@ -14,8 +14,8 @@ from inchworm.domain.ids import short
 from inchworm.domain.rollout import Decision, RolloutState
 from inchworm.rollout import wording
 from inchworm.rollout.evidence import Evidence, MetricEvidence
+from inchworm.rollout.evidence.populations import is_shadow
 from inchworm.rollout.permits import rung_name
-from inchworm.rollout.populations import is_shadow
 from inchworm.rollout.transitions import IN_FLIGHT, STOPPED, TERMINAL
 
 CODES = {

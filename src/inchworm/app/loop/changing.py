@@ -20,11 +20,11 @@ from inchworm.domain.layers import Layer
 from inchworm.domain.metric import Metric
 from inchworm.domain.rollout import Decision, LedgerEntry, Rollout, RolloutState, WatchedCluster
 from inchworm.domain.wording import listed
-from inchworm.rollout.advice import refusal
 from inchworm.rollout.controller import tick
 from inchworm.rollout.fleet import Memo
 from inchworm.rollout.gating import WorkBenchmarks
 from inchworm.rollout.permits import unreachable
+from inchworm.rollout.sequencing.advice import refusal
 from inchworm.rollout.transitions import IN_FLIGHT, STOPPED
 from inchworm.rollout.validate import Known, validate
 

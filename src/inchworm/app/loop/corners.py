@@ -20,9 +20,9 @@ from inchworm.domain.layers import Layer
 from inchworm.domain.metric import Metric
 from inchworm.domain.verdict import Verdict
 from inchworm.domain.wording import counted, listed, usd
-from inchworm.rollout.legs import After, Measured, Needed
-from inchworm.rollout.orders import combinations, in_order
-from inchworm.rollout.sequence import one_at_a_time
+from inchworm.rollout.sequencing.legs import After, Measured, Needed
+from inchworm.rollout.sequencing.orders import combinations, in_order
+from inchworm.rollout.sequencing.sequence import one_at_a_time
 from inchworm.rollout.validate import Known, validate
 
 MOST_CORNERS = 16
@@ -55,7 +55,7 @@ class Measuring:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What a way has to keep to besides the verdicts: as :func:`inchworm.rollout.sequence.take_apart`."""
+    """What a way has to keep to besides the verdicts, as ``sequence.take_apart`` has it."""
 
     known: Known
     after: After

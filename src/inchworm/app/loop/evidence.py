@@ -17,8 +17,13 @@ from inchworm.domain.ids import RolloutId
 from inchworm.domain.metric import Clock, Metric
 from inchworm.domain.rollout import Judging, Policy, Rollout, UnitKind, WatchedCluster
 from inchworm.domain.shadow import ShadowSpent
-from inchworm.rollout.clusters import choose
-from inchworm.rollout.populations import clocks_of, matures_after, pairs_mature_after, shadow_populations
+from inchworm.rollout.evidence.clusters import choose
+from inchworm.rollout.evidence.populations import (
+    clocks_of,
+    matures_after,
+    pairs_mature_after,
+    shadow_populations,
+)
 from inchworm.rollout.ports import Late, PairBatch, UnitBatch
 from inchworm.store.traces.matured import Due
 from inchworm.store.traces.pairs import Answers

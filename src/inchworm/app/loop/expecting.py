@@ -19,9 +19,9 @@ from inchworm.domain.targeting import Condition, takes_part
 from inchworm.domain.trace import Trace
 from inchworm.domain.wording import listed
 from inchworm.rollout import calendar
-from inchworm.rollout.advice import Situation
-from inchworm.rollout.budget import gates
-from inchworm.rollout.forecast import Traffic
+from inchworm.rollout.evidence.budget import gates
+from inchworm.rollout.sequencing.advice import Situation
+from inchworm.rollout.sequencing.forecast import Traffic
 
 TRAFFIC_DAYS = 7.0
 _DAY_S = 86_400.0

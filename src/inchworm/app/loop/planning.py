@@ -20,10 +20,10 @@ from inchworm.domain.errors import NotFoundError, StaleBaseError, UsageError
 from inchworm.domain.ids import PlanId, short
 from inchworm.domain.rollout import Rollout, RolloutState
 from inchworm.domain.trace import Trace
-from inchworm.rollout.advice import Proposal, Situation, Undecided, advise, as_sentence, propose
-from inchworm.rollout.forecast import StageTime, forecast
-from inchworm.rollout.needs import needs
-from inchworm.rollout.sequence import left_undecided, take_apart
+from inchworm.rollout.sequencing.advice import Proposal, Situation, Undecided, advise, as_sentence, propose
+from inchworm.rollout.sequencing.forecast import StageTime, forecast
+from inchworm.rollout.sequencing.needs import needs
+from inchworm.rollout.sequencing.sequence import left_undecided, take_apart
 from inchworm.rollout.transitions import IN_FLIGHT
 
 if TYPE_CHECKING:  # it brings the mathematics of measuring with it, which a plan by itself need not wait for

@@ -14,11 +14,11 @@ from inchworm.domain.work import WorkItem, WorkState
 from inchworm.rollout import calendar, wording
 from inchworm.rollout.calendar import Span
 from inchworm.rollout.effects import early_work
-from inchworm.rollout.forecast import StageTime, forecast
 from inchworm.rollout.gating import outcome
 from inchworm.rollout.observed import Subject
 from inchworm.rollout.permits import needed, unapproved
 from inchworm.rollout.ports import GateResult
+from inchworm.rollout.sequencing.forecast import StageTime, forecast
 from inchworm.rollout.transitions import IN_FLIGHT, UNEXPOSED, Rung
 
 AHEAD_S = 14 * 86_400.0

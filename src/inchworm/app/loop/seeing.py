@@ -10,8 +10,8 @@ from inchworm.domain.change import ValueDiff, diff
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.rollout import Approval, Decision, Rollout, RolloutState
 from inchworm.rollout.evidence import Evidence
+from inchworm.rollout.evidence.snapshot import snapshot
 from inchworm.rollout.monitor import MonitorState
-from inchworm.rollout.snapshot import snapshot
 from inchworm.rollout.transitions import IN_FLIGHT, Act, acts, standing
 
 

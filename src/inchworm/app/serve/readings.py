@@ -18,8 +18,8 @@ from inchworm.domain.rollout import DecisionKind, Rollout, RolloutState
 from inchworm.domain.trace import Arm
 from inchworm.domain.work import WorkState
 from inchworm.rollout import calendar
+from inchworm.rollout.evidence.snapshot import snapshot
 from inchworm.rollout.monitor import MonitorState
-from inchworm.rollout.snapshot import snapshot
 from inchworm.rollout.transitions import IN_FLIGHT, weight_of
 
 PARTS = (

@@ -19,11 +19,11 @@ What is fed where:
 and ``shadowing`` pairs.
 """
 
+from inchworm.rollout.evidence.populations import design_of, margin_at
 from inchworm.rollout.monitor.parts import MetricState
 from inchworm.rollout.monitor.shadowing import consume_pairs
 from inchworm.rollout.monitor.splitting import RATIO_EVERY, consume
 from inchworm.rollout.monitor.state import FORMAT, MonitorState, empty
-from inchworm.rollout.populations import design_of, margin_at
 
 __all__ = [
     "FORMAT",

@@ -16,13 +16,13 @@ import numpy as np
 
 from inchworm.domain.metric import Clock, Metric
 from inchworm.domain.rollout import Policy, Rollout
-from inchworm.rollout.budget import Watch, cluster_weights, gates
 from inchworm.rollout.evidence import Pair
+from inchworm.rollout.evidence.budget import Watch, cluster_weights, gates
+from inchworm.rollout.evidence.populations import cluster_design
 from inchworm.rollout.monitor.crossing import EvidencedCluster
 from inchworm.rollout.monitor.parts import ClusterMetricState, ClusterState
 from inchworm.rollout.monitor.state import MonitorState
 from inchworm.rollout.monitor.streaming import Stream
-from inchworm.rollout.populations import cluster_design
 from inchworm.rollout.ports import BoolArray, FloatArray
 from inchworm.stats import eprocess, samples
 from inchworm.stats.stream import accumulate

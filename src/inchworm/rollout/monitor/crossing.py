@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inchworm.rollout.budget import Watch, culprits
 from inchworm.rollout.evidence import Crossing, InCluster
+from inchworm.rollout.evidence.budget import Watch, culprits
 from inchworm.rollout.monitor.streaming import Stream
 from inchworm.rollout.ports import FloatArray, IntArray
 

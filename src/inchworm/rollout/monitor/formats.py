@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from inchworm.domain.codec import plain, typed
-from inchworm.rollout.counts import Crossing, Pair
 from inchworm.rollout.evidence import LEVEL
+from inchworm.rollout.evidence.counts import Crossing, Pair
+from inchworm.rollout.evidence.shadowed import ShadowStage
 from inchworm.rollout.monitor.parts import (
     ClockState,
     ClusterMetricState,
@@ -18,7 +19,6 @@ from inchworm.rollout.monitor.parts import (
     SegmentState,
     ShadowState,
 )
-from inchworm.rollout.shadowed import ShadowStage
 from inchworm.stats import eprocess, estimates, pairs, samples, sequences
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inchworm.rollout.counts import NOBODY, Crossing, Pair
-from inchworm.rollout.shadowed import ShadowStage
+from inchworm.rollout.evidence.counts import NOBODY, Crossing, Pair
+from inchworm.rollout.evidence.shadowed import ShadowStage
 from inchworm.stats import eprocess, pairs, samples, sequences
 
 

@@ -14,12 +14,12 @@ import numpy as np
 
 from inchworm.domain.metric import Metric
 from inchworm.domain.rollout import Policy, Rollout
-from inchworm.rollout.budget import Share, Watch, gates, shadow_shares
 from inchworm.rollout.evidence import Crossing, ShadowStage
+from inchworm.rollout.evidence.budget import Share, Watch, gates, shadow_shares
+from inchworm.rollout.evidence.populations import paired_design, shadow_populations
 from inchworm.rollout.monitor.crossing import crossed
 from inchworm.rollout.monitor.parts import PairedState, ShadowState
 from inchworm.rollout.monitor.state import MonitorState
-from inchworm.rollout.populations import paired_design, shadow_populations
 from inchworm.rollout.ports import FloatArray, IntArray, PairBatch
 from inchworm.stats import pairs
 

@@ -11,14 +11,14 @@ import numpy as np
 
 from inchworm.domain.metric import Clock, Metric
 from inchworm.domain.rollout import Policy, Rollout
-from inchworm.rollout.budget import Share, gates, shares
 from inchworm.rollout.evidence import Crossing, StageEvidence
+from inchworm.rollout.evidence.budget import Share, gates, shares
+from inchworm.rollout.evidence.populations import clocks_of, design_of
 from inchworm.rollout.monitor import clustering, segmenting
 from inchworm.rollout.monitor.crossing import Evidenced, first_crossing
 from inchworm.rollout.monitor.parts import ClockState, MetricState
 from inchworm.rollout.monitor.state import MonitorState
 from inchworm.rollout.monitor.streaming import Stream, stream_of
-from inchworm.rollout.populations import clocks_of, design_of
 from inchworm.rollout.ports import BoolArray, FloatArray, UnitBatch
 from inchworm.stats import eprocess, samples, sequences
 from inchworm.stats.stream import accumulate

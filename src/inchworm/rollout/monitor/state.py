@@ -9,9 +9,17 @@ from typing import Any, Final
 from inchworm.domain.codec import plain, typed
 from inchworm.domain.metric import Clock
 from inchworm.domain.rollout import Rollout
-from inchworm.rollout.budget import gates
-from inchworm.rollout.counts import NOBODY, Crossing
 from inchworm.rollout.evidence import LEVEL, StageEvidence
+from inchworm.rollout.evidence.budget import gates
+from inchworm.rollout.evidence.counts import NOBODY, Crossing
+from inchworm.rollout.evidence.populations import (
+    clocks_of,
+    cluster_design,
+    design_of,
+    paired_design,
+    shadow_populations,
+)
+from inchworm.rollout.evidence.shadowed import ShadowStage
 from inchworm.rollout.monitor import formats
 from inchworm.rollout.monitor.parts import (
     ClockState,
@@ -23,14 +31,6 @@ from inchworm.rollout.monitor.parts import (
     ShadowState,
     segment,
 )
-from inchworm.rollout.populations import (
-    clocks_of,
-    cluster_design,
-    design_of,
-    paired_design,
-    shadow_populations,
-)
-from inchworm.rollout.shadowed import ShadowStage
 from inchworm.stats import eprocess, pairs, samples, sequences
 
 FORMAT: Final = "monitor/2"

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from inchworm.domain.errors import InputError
 from inchworm.domain.metric import Metric
 from inchworm.domain.rollout import Policy, StageKind
-from inchworm.rollout.budget import alphas, gates, shares
-from inchworm.rollout.populations import margin_at, populations
+from inchworm.rollout.evidence.budget import alphas, gates, shares
+from inchworm.rollout.evidence.populations import margin_at, populations
 from inchworm.rollout.simulate.question import Judged, Question, Rates, Span, Tables
 
 __all__ = ["declared"]

@@ -37,7 +37,8 @@ def test_who_is_awaited_is_said_and_an_approval_lets_it_go_on(waiting):
     assert "ben approved r-1 for 10 %." in text
     assert "It goes on by itself." in text
     assert waiting.json("rollout", "watch", "--once")["rollout"]["weight"] == 0.1
-    assert "ben approved r-1 (context) for 10 %: looks right." in waiting("ledger").stdout
+    told = " ".join(waiting("ledger").stdout.split())
+    assert "ben approved r-1 (context) for 10 %: looks right." in told
 
 
 def test_an_approval_as_json(waiting):

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.app.loop.spooled import KEY, arm, called, exposed, rated, root, spool, traced
 from tests.unit.app.loop.world import NOW, World
@@ -93,6 +93,7 @@ def test_what_is_drained_again_after_a_crash_is_stored_once(world, drain):
     assert len(quarantined(root(world))) == 1
 
 
+@settings(max_examples=30)  # each opens two stores
 @given(st.permutations(range(6)), st.lists(st.integers(0, 3), min_size=6, max_size=6))
 def test_places_follow_time_then_arrival(tmp_path_factory, order, seconds):
     world = World.build(tmp_path_factory.mktemp("shop"))

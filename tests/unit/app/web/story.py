@@ -16,8 +16,8 @@ from inchworm.domain.ids import RolloutId
 from inchworm.domain.rollout import Lineage, Rollout, RolloutState
 from inchworm.rollout.commands import act
 from inchworm.rollout.controller import tick
+from inchworm.rollout.evidence.snapshot import snapshot
 from inchworm.rollout.monitor import MonitorState
-from inchworm.rollout.snapshot import snapshot
 from inchworm.rollout.transitions import IN_FLIGHT, Act
 
 BETTER = {"answered": (0.90, 0.95)}

@@ -25,11 +25,11 @@ from inchworm.domain.rollout import (
 )
 from inchworm.domain.shadow import ShadowSpent
 from inchworm.domain.verdict import Verdict
-from inchworm.rollout.counts import Crossing, InCluster, Pair
+from inchworm.rollout.evidence.counts import Crossing, InCluster, Pair
+from inchworm.rollout.evidence.snapshot import snapshot
 from inchworm.rollout.monitor import empty
 from inchworm.rollout.monitor.parts import ClusterState
 from inchworm.rollout.permits import Budget, Permits
-from inchworm.rollout.snapshot import snapshot
 
 WANTED = metric(margin=0.1)
 TOPICS = ("refunds", "delivery", "sizes", "vouchers", "returns", "gifts", "stock", "prices")

@@ -14,8 +14,8 @@ from inchworm.domain.errors import TransitionError
 from inchworm.domain.ids import RolloutId, short
 from inchworm.domain.rollout import Decision, Lineage, Rollout, RolloutState
 from inchworm.rollout.commands import Acted, ask
+from inchworm.rollout.evidence.populations import is_shadow
 from inchworm.rollout.permits import NONE_ASKED, rung_name
-from inchworm.rollout.populations import is_shadow
 from inchworm.rollout.transitions import STOPPED, Act, acts, standing, weight_of
 from inchworm.rollout.wording import plural, share_at
 

@@ -11,7 +11,7 @@ from inchworm.app.web.views.words import at, evalue, shares
 from inchworm.domain import wording
 from inchworm.domain.rollout import Rollout, RolloutState
 from inchworm.rollout.evidence import Evidence, Pair, ShadowStage
-from inchworm.rollout.populations import is_shadow
+from inchworm.rollout.evidence.populations import is_shadow
 from inchworm.rollout.transitions import IN_FLIGHT
 from inchworm.rollout.wording import count, plural
 from inchworm.stats.intervals import wilson

@@ -15,9 +15,9 @@ from inchworm.domain import wording
 from inchworm.domain.rollout import RolloutState, Stage
 from inchworm.domain.verdict import Verdict
 from inchworm.rollout.evidence import Evidence
+from inchworm.rollout.evidence.populations import is_shadow
 from inchworm.rollout.observed import Subject
 from inchworm.rollout.permits import obstacles as not_permitted
-from inchworm.rollout.populations import is_shadow
 from inchworm.rollout.rules import obstacles
 from inchworm.rollout.transitions import TERMINAL
 from inchworm.stats.passage import Passage, passage

@@ -22,7 +22,7 @@ from inchworm.domain.ids import short
 from inchworm.domain.rollout import Lineage, RolloutState
 from inchworm.domain.verdict import Verdict
 from inchworm.rollout.evidence import ShadowEvidence
-from inchworm.rollout.populations import is_shadow
+from inchworm.rollout.evidence.populations import is_shadow
 from inchworm.rollout.transitions import IN_FLIGHT, STOPPED, TERMINAL, weight_of
 from inchworm.rollout.wording import count, named, plural, share_at, standing
 

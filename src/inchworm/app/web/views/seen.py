@@ -21,12 +21,12 @@ from inchworm.rollout import calendar
 from inchworm.rollout.calendar import Span
 from inchworm.rollout.controller import acknowledged
 from inchworm.rollout.evidence import Evidence
+from inchworm.rollout.evidence.snapshot import snapshot
 from inchworm.rollout.gating import WorkBenchmarks
 from inchworm.rollout.monitor import MonitorState
 from inchworm.rollout.observed import Watched
 from inchworm.rollout.permits import NONE_ASKED, Permits
 from inchworm.rollout.permitting import gather
-from inchworm.rollout.snapshot import snapshot
 from inchworm.rollout.transitions import IN_FLIGHT, TERMINAL
 
 _MOST_TOLD = 500

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from inchworm.domain import wording
 from inchworm.domain.rollout import Decision, Rollout
 from inchworm.domain.targeting import Condition
-from inchworm.rollout.populations import is_shadow
+from inchworm.rollout.evidence.populations import is_shadow
 from inchworm.rollout.transitions import TERMINAL, UNEXPOSED
 from inchworm.rollout.wording import plural
 

@@ -14,7 +14,7 @@ from inchworm.domain.metric import Metric
 from inchworm.domain.points import EvidencePoint, MetricPoint
 from inchworm.domain.rollout import Rollout, RolloutState
 from inchworm.rollout.evidence import MetricEvidence, PairedMetric
-from inchworm.rollout.populations import is_shadow, margin_at
+from inchworm.rollout.evidence.populations import is_shadow, margin_at
 from inchworm.rollout.transitions import TERMINAL
 
 

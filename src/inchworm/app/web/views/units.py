@@ -11,7 +11,7 @@ from inchworm.domain.metric import Clock
 from inchworm.domain.rollout import Judging, Stage, StageKind
 from inchworm.domain.shadow import ShadowSpent
 from inchworm.rollout.evidence import ClockEvidence, Pair
-from inchworm.rollout.populations import clocks_of, matures_after, pairs_mature_after
+from inchworm.rollout.evidence.populations import clocks_of, matures_after, pairs_mature_after
 from inchworm.rollout.wording import plural
 
 _HOW = {

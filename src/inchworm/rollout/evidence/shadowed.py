@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from inchworm.domain.metric import Role
-from inchworm.rollout.counts import Crossing
+from inchworm.rollout.evidence.counts import Crossing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from inchworm.domain.ids import ConfigurationId, EvalSetId
 from inchworm.domain.layers import Layer
 from inchworm.domain.verdict import Verdict
 from inchworm.domain.wording import listed
-from inchworm.rollout.orders import Moved, best_way, in_order, reconciled
+from inchworm.rollout.sequencing.orders import Moved, best_way, in_order, reconciled
 from inchworm.rollout.validate import Known, Problem, validate
 
 After = Mapping[Layer, Collection[Layer]]

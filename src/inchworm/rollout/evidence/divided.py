@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inchworm.rollout.counts import Pair
+from inchworm.rollout.evidence.counts import Pair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

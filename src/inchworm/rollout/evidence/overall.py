@@ -8,29 +8,9 @@ from typing import Any, Final
 from inchworm.domain.codec import plain, typed
 from inchworm.domain.metric import Absence, Clock, Role
 from inchworm.domain.rollout import EVIDENCE_FORMAT
-from inchworm.rollout.counts import NOBODY, Crossing, InCluster, Pair
-from inchworm.rollout.divided import ClusterEvidence, ClusterMetric, Segment, SegmentMetric
-from inchworm.rollout.shadowed import PairedMetric, ShadowEvidence, ShadowStage
-
-__all__ = [
-    "LEVEL",
-    "ClockEvidence",
-    "ClusterEvidence",
-    "ClusterMetric",
-    "Crossing",
-    "Effect",
-    "Evidence",
-    "Harm",
-    "InCluster",
-    "MetricEvidence",
-    "Pair",
-    "PairedMetric",
-    "Segment",
-    "SegmentMetric",
-    "ShadowEvidence",
-    "ShadowStage",
-    "StageEvidence",
-]
+from inchworm.rollout.evidence.counts import NOBODY, Crossing, Pair
+from inchworm.rollout.evidence.divided import ClusterEvidence, Segment
+from inchworm.rollout.evidence.shadowed import PairedMetric, ShadowEvidence, ShadowStage
 
 LEVEL: Final = 0.95
 """Level of the confidence sequences shown: each covers its effect at all times at once."""

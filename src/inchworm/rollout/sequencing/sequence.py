@@ -17,9 +17,9 @@ from inchworm.domain.ids import PlanId, short
 from inchworm.domain.layers import Layer
 from inchworm.domain.verdict import Verdict
 from inchworm.domain.wording import listed
-from inchworm.rollout.facts import facts
-from inchworm.rollout.legs import After, Leg, Measured, Needed, Ties, ties_of
-from inchworm.rollout.orders import Moved, best_way, circle, in_order
+from inchworm.rollout.sequencing.facts import facts
+from inchworm.rollout.sequencing.legs import After, Leg, Measured, Needed, Ties, ties_of
+from inchworm.rollout.sequencing.orders import Moved, best_way, circle, in_order
 from inchworm.rollout.validate import Known, Problem, checks, doubts, validate
 
 _DEFAULT = "default order"

@@ -18,7 +18,7 @@ from typing import Final
 
 from inchworm.domain.metric import Clock, Metric
 from inchworm.domain.rollout import Judging, Policy, Stage, StageKind
-from inchworm.rollout.budget import gates
+from inchworm.rollout.evidence.budget import gates
 from inchworm.stats.eprocess import Design
 from inchworm.stats.power import Horizon, expected_pairs, expected_units
 

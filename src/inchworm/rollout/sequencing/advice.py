@@ -17,8 +17,8 @@ from inchworm.domain.errors import UsageError
 from inchworm.domain.metric import Metric
 from inchworm.domain.rollout import Policy, Stage, StageKind
 from inchworm.domain.wording import duration, listed, share, usd
-from inchworm.rollout.budget import gates
-from inchworm.rollout.forecast import DAY_S, StageTime, Traffic, needed, together
+from inchworm.rollout.evidence.budget import gates
+from inchworm.rollout.sequencing.forecast import DAY_S, StageTime, Traffic, needed, together
 
 LOW_TRAFFIC: Final = 1_000
 """Units a day below which shadow and 50/50 are proposed."""

@@ -10,16 +10,6 @@ import numpy as np
 from inchworm.domain.metric import Clock, Metric
 from inchworm.domain.points import EvidencePoint, MetricPoint
 from inchworm.domain.rollout import Policy, Rollout
-from inchworm.rollout.budget import (
-    MAX_LOG,
-    Share,
-    Watch,
-    cluster_weights,
-    gates,
-    shadow_alpha,
-    shadow_shares,
-    shares,
-)
 from inchworm.rollout.evidence import (
     ClockEvidence,
     ClusterEvidence,
@@ -34,6 +24,25 @@ from inchworm.rollout.evidence import (
     ShadowEvidence,
     StageEvidence,
 )
+from inchworm.rollout.evidence.budget import (
+    MAX_LOG,
+    Share,
+    Watch,
+    cluster_weights,
+    gates,
+    shadow_alpha,
+    shadow_shares,
+    shares,
+)
+from inchworm.rollout.evidence.populations import (
+    cluster_design,
+    design_of,
+    is_shadow,
+    margin_at,
+    paired_design,
+    populations,
+    shadow_populations,
+)
 from inchworm.rollout.monitor.clustering import arms, means
 from inchworm.rollout.monitor.parts import (
     ClockState,
@@ -44,15 +53,6 @@ from inchworm.rollout.monitor.parts import (
 )
 from inchworm.rollout.monitor.shadowing import log_e_harm
 from inchworm.rollout.monitor.state import MonitorState
-from inchworm.rollout.populations import (
-    cluster_design,
-    design_of,
-    is_shadow,
-    margin_at,
-    paired_design,
-    populations,
-    shadow_populations,
-)
 from inchworm.rollout.transitions import UNEXPOSED
 from inchworm.stats import eprocess, pairs, samples, sequences
 
