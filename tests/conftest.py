@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 # HYPOTHESIS_PROFILE=explore make test
 settings.register_profile(
     "inchworm",
+    max_examples=60,
     derandomize=True,
     deadline=None,
     database=None,
