@@ -31,6 +31,7 @@ from inchworm.stats.stream import (
     Units,
     accumulate,
     advance,
+    check_losses,
     checked_units,
     log_total,
     past_from_json,
@@ -83,13 +84,7 @@ class Design:
 
     def __post_init__(self) -> None:
         """Refuse a design that cannot be tested."""
-        if not 0.0 <= self.delta_harm < 1.0:
-            msg = f"delta_harm must lie in [0, 1), got {self.delta_harm}."
-            raise ValueError(msg)
-        for margin in self.margins:
-            if not 0.0 < margin <= 1.0:
-                msg = f"Every margin must be positive and at most 1, got {margin}."
-                raise ValueError(msg)
+        check_losses(self.delta_harm, self.margins)
         if self.stages < 1:
             msg = f"A rollout has at least one stage, got {self.stages}."
             raise ValueError(msg)

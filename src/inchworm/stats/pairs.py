@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from inchworm.stats.sequences import GRID
-from inchworm.stats.stream import REFRESH, FloatArray, accumulate, log_total, require_version
+from inchworm.stats.stream import REFRESH, FloatArray, accumulate, check_losses, log_total, require_version
 
 __all__ = [
     "Design",
@@ -75,13 +75,7 @@ class Design:
 
     def __post_init__(self) -> None:
         """Refuse a design that cannot be tested."""
-        if not 0.0 <= self.delta_harm < 1.0:
-            msg = f"delta_harm must lie in [0, 1), got {self.delta_harm}."
-            raise ValueError(msg)
-        for margin in self.margins:
-            if not 0.0 < margin <= 1.0:
-                msg = f"Every margin must be positive and at most 1, got {margin}."
-                raise ValueError(msg)
+        check_losses(self.delta_harm, self.margins)
         if len(set(self.margins)) != len(self.margins):
             msg = f"Margins must differ from one another, got {self.margins}."
             raise ValueError(msg)

@@ -7,7 +7,7 @@ the same units give the same state bit for bit however they were batched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ __all__ = [
     "Units",
     "accumulate",
     "advance",
+    "check_losses",
     "checked_assignment",
     "checked_units",
     "log_total",
@@ -78,6 +79,25 @@ class Units:
             stage=self.stage[start:stop],
             kept=np.ones(y.size, dtype=np.bool_),
         )
+
+
+def check_losses(delta_harm: float, margins: Sequence[float]) -> None:
+    """Refuse losses that cannot be tested.
+
+    Args:
+        delta_harm: the tolerated loss, in units of y; in [0, 1).
+        margins: margins of non-inferiority, each in (0, 1].
+
+    Raises:
+        ValueError: when one is outside its range.
+    """
+    if not 0.0 <= delta_harm < 1.0:
+        msg = f"delta_harm must lie in [0, 1), got {delta_harm}."
+        raise ValueError(msg)
+    for margin in margins:
+        if not 0.0 < margin <= 1.0:
+            msg = f"Every margin must be positive and at most 1, got {margin}."
+            raise ValueError(msg)
 
 
 def accumulate(start: float | FloatArray, steps: FloatArray) -> FloatArray:
