@@ -10,15 +10,21 @@ CONSTRAINTS := requirements/constraints.txt
 # Says which scripts of the pages were fetched; installing fetches them (hatch_build.py).
 FETCHED     := src/inchworm/app/web/static/vendor/fetched.json
 PIP         := $(BIN)/python -m pip --disable-pip-version-check install -qq --constraint $(CONSTRAINTS)
+# Programs of others, for tests/clients.
+CLIENTS     := $(VENV)/clients
+NODE_CLIENTS := tests/clients/node
+PROMPTFOO   := tests/clients/promptfoo
 # The interpreter: PYTHON=... if given, else the first of these that is new enough.
 CANDIDATES  := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 WORKERS     ?= 2
+# Tests of real processes wait for most of their time, so more of them than cores run at once.
+WAITERS     ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser demo test lint format docs api bench lock clean
+.PHONY: help setup browser clients promptfoo demo test lint format docs api bench lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.server ## make .venv with the inchworm command in it
 	@echo "Ready: $(BIN)/inchworm"
@@ -35,10 +41,27 @@ browser: ## install Chromium for the tests of the pages, where that can be done 
 	@command -v chromium >/dev/null || \
 	  echo "Chromium is missing, so the tests of the pages are skipped. On Debian: sudo apt-get install chromium" >&2
 
-test: $(VENV)/.dev browser ## every check that CI makes: format, lint, types, layers, tests with coverage
+# In an environment of their own, because what they pin is theirs. A machine that cannot reach the registries
+# skips their tests (and fails them where CI=true).
+clients: $(VENV)/.server ## install the programs of others that the tests point at Inchworm, 300 MB
+	@$(MAKE) --no-print-directory --silent $(VENV)/.clients-python || \
+	  echo "Clients in Python could not be installed, so their tests are skipped." >&2
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory --silent $(NODE_CLIENTS)/node_modules/.ready; else \
+	  echo "there is no npm" >&2; false; fi || \
+	  echo "Clients in JavaScript could not be installed, so their tests are skipped." >&2
+
+# Without what it asks for in addition, which is 1.6 GB; of that it needs one file, which is made per platform.
+promptfoo: ## install promptfoo for tests/clients/test_promptfoo.py, 270 MB; not part of make test
+	@cd $(PROMPTFOO) && npm install --silent --no-package-lock --ignore-scripts --omit=optional --omit=peer
+	@cd $(PROMPTFOO) && npm install --silent --no-package-lock --no-save --ignore-scripts --omit=optional --omit=peer \
+	  "$$(node platform.cjs)"
+
+test: $(VENV)/.dev browser clients ## every check that CI makes: format, lint, types, layers, tests with coverage
 	@$(MAKE) --no-print-directory lint
-	@echo "== pytest"
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term
+	@echo "== pytest: units and contracts, with coverage of what is pure"
+	@$(BIN)/python -m pytest tests/unit tests/contracts -n $(WORKERS) --dist loadgroup --cov --cov-report=term
+	@echo "== pytest: real processes, sockets, clients and a browser"
+	@$(BIN)/python -m pytest tests/integration tests/acceptance tests/clients -n $(WAITERS) --dist loadgroup
 
 lint: $(VENV)/.dev ## the static checks alone
 	@echo "== ruff"
@@ -70,10 +93,13 @@ lock: $(VENV)/.dev ## resolve the dependencies anew into requirements/constraint
 	@CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --upgrade --extra server --extra dev --strip-extras \
 	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	  --output-file $(CONSTRAINTS) pyproject.toml
-	@echo "$(CONSTRAINTS) is written; 'make test' installs from it."
+	@CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --upgrade --strip-extras \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	  --output-file requirements/clients.txt requirements/clients.in
+	@echo "$(CONSTRAINTS) and requirements/clients.txt are written; 'make test' installs from them."
 
 clean: ## remove .venv, caches and reports
-	rm -rf $(VENV) .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) $(NODE_CLIENTS)/node_modules $(PROMPTFOO)/node_modules .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
 	find src tests scripts -type d -name __pycache__ -prune -exec rm -rf {} +
 
 # ----------------------------------------------------------------------------------------------------------
@@ -112,4 +138,16 @@ $(VENV)/.live: $(VENV)/.server
 $(VENV)/.dev: $(VENV)/.server
 	@echo "Installing the development tools into $(VENV)"
 	@$(PIP) --editable '.[server,dev]'
+	@touch $@
+
+$(VENV)/.clients-python: requirements/clients.txt
+	@echo "Installing clients of others into $(CLIENTS), 200 MB"
+	@rm -rf $(CLIENTS) && $(BIN)/python -m venv --without-pip $(CLIENTS)
+	@$(BIN)/python -m pip --python $(CLIENTS)/bin/python --disable-pip-version-check install -qq \
+	  --only-binary :all: --requirement requirements/clients.txt
+	@touch $@
+
+$(NODE_CLIENTS)/node_modules/.ready: $(NODE_CLIENTS)/package.json $(NODE_CLIENTS)/package-lock.json
+	@echo "Installing clients of others into $(NODE_CLIENTS)/node_modules, 90 MB"
+	@npm ci --prefix $(NODE_CLIENTS) --silent --ignore-scripts --no-audit --no-fund
 	@touch $@

@@ -1,7 +1,9 @@
 """What is lost when parts are killed, and how fast a rollback is: ``python benchmarks/faults.py``.
 
-A real ``inchworm serve`` on free ports, with a rollout in flight and eight callers at once; a provider of our
-own that answers after 30 ms. Three parts: ``kills`` (kill -9 of gateway or server, at random moments),
+A real ``inchworm serve`` on free ports, with a rollout in flight, eight callers at once and two exporters of
+telemetry, which send a request again until it is acknowledged, as real ones do; a provider of our own that
+answers after 30 ms. Three parts: ``kills`` (kill -9 of gateway, server or a process of the drain, at random
+moments),
 ``outage`` (supervisor and server stopped with SIGSTOP), ``rollback`` (from the call of abort until gateway
 and client serve stable).
 """
@@ -20,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,13 +38,16 @@ from inchworm.app.loop.changing import apply
 from inchworm.app.loop.draining import Draining
 from inchworm.app.loop.planning import make_plan
 from inchworm.capture.keyfile import master_key
-from inchworm.domain.ids import PlanId, RolloutId, UnitId
+from inchworm.domain.ids import PlanId, RolloutId, TraceId, UnitId
 from inchworm.domain.keys import Purpose, derive
 from inchworm.rollout.commands import act
 from inchworm.rollout.transitions import Act
 
-GATEWAY, SERVER = "the gateway", "the server"
-CALLERS = 8
+GATEWAY, SERVER, DRAIN = "the gateway", "the server", "the drain"
+CALLERS, EXPORTERS = 8, 2
+SPANS, TRACES = 3, 8
+"""Spans of a trace, and traces of a request."""
+EXPORT_S = 0.05
 UPSTREAM_S = 0.03
 AGAIN_S = 0.02
 BETWEEN_S = (2.0, 5.0)
@@ -112,8 +117,10 @@ class Installation:
         """The app; without its traces while the server has them."""
         return House(load(self.folder / "inchworm.yaml"), actor="bench")
 
-    def pid_of(self, part: str) -> int:
-        """The process of a part."""
+    def pid_of(self, part: str) -> int | None:
+        """The process of a part; ``None`` for a drain that has no process of its own at the moment."""
+        if part == DRAIN:
+            return newest_child(self.pid_of(SERVER))
         said = (self.folder / "stderr").read_text()
         return int(re.findall(rf"{part} runs as process (\d+)", said)[-1])
 
@@ -127,6 +134,16 @@ class Installation:
                     break
                 await asyncio.sleep(AGAIN_S)
         return rollout.id
+
+
+def newest_child(parent: int | None) -> int | None:
+    """The process that another one started last: of the server, one that sanitizes."""
+    try:
+        said = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+    except FileNotFoundError:
+        return None
+    workers = [int(pid) for pid in said.split() if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return max(workers, default=None)
 
 
 def install(folder: Path, base_url: str) -> Installation:
@@ -168,12 +185,14 @@ class Load:
     Attributes:
         url: where.
         accepted: ids of calls that were answered, and recorded therefore.
+        exported: ids of traces whose telemetry was acknowledged.
         failed: what went wrong otherwise, by kind.
         latest: when the last call that was answered had begun.
     """
 
     url: str
     accepted: list[str] = field(default_factory=list)
+    exported: list[str] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
     latest: float = 0.0
     _number: int = 0
@@ -198,6 +217,20 @@ class Load:
             await asyncio.sleep(AGAIN_S)
             return None
 
+    async def export(self, session: aiohttp.ClientSession) -> None:
+        """Send some traces until they are acknowledged: what was not may be stored all the same."""
+        ids = [os.urandom(16).hex() for _ in range(TRACES)]
+        body = telemetry(ids)
+        while True:
+            with suppress(aiohttp.ClientError):
+                async with session.post(f"{self.url}/v1/traces", json=body) as answer:
+                    await answer.read()
+                    if answer.status == 200:
+                        self.exported += ids
+                        return
+                    self.failed[f"telemetry: status {answer.status}"] += 1
+            await asyncio.sleep(AGAIN_S)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[aiohttp.ClientSession]:
         """Keep calling for the length of the block."""
@@ -209,13 +242,40 @@ class Load:
                 turn += 1
                 await self.call(session, f"s-{name}-{turn // 3}")
 
+        async def exporter(session: aiohttp.ClientSession) -> None:
+            while not stop.is_set():
+                await self.export(session)
+                await asyncio.sleep(EXPORT_S)
+
         async with aiohttp.ClientSession() as session:
             callers = [asyncio.create_task(caller(session, name)) for name in range(CALLERS)]
+            callers += [asyncio.create_task(exporter(session)) for _ in range(EXPORTERS)]
             try:
                 yield session
             finally:
                 stop.set()
                 await asyncio.gather(*callers)
+
+
+def telemetry(ids: list[str]) -> dict[str, Any]:
+    """An OTLP request in JSON: an agent's turn, a search and a call of a model in each trace."""
+    at = time.time_ns()
+
+    def span(trace: str, number: int, **said: str) -> dict[str, Any]:
+        return {
+            "traceId": trace,
+            "spanId": f"{number + 1:016x}",
+            **({"parentSpanId": f"{1:016x}"} if number else {}),
+            "name": "step",
+            "startTimeUnixNano": str(at + number),
+            "endTimeUnixNano": str(at + 1000 + number),
+            "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in said.items()],
+        }
+
+    kinds = ({"openinference.span.kind": kind} for kind in ("AGENT", "RETRIEVER", "LLM"))
+    steps = [{**kind, "input.value": "What about my order?", "output.value": "It comes."} for kind in kinds]
+    spans = [span(trace, number, **said) for trace in ids for number, said in enumerate(steps[:SPANS])]
+    return {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}
 
 
 async def answered_since(load: Load, moment: float) -> float:
@@ -241,19 +301,30 @@ async def kills(made: Installation, load: Load, count: int, seed: int) -> dict[s
     """Kill parts at random moments under load."""
     rng = random.Random(seed)
     back: dict[str, list[float]] = {GATEWAY: [], SERVER: []}
+    drains = 0
     url = made.said["url"]
     async with load.running():
         for number in range(count):
             await asyncio.sleep(rng.uniform(*BETWEEN_S))
-            part = rng.choice([GATEWAY, SERVER])
+            part = rng.choice([GATEWAY, SERVER, DRAIN])
             pid = made.pid_of(part)
+            if pid is None:  # the drain has no process of its own just now: then the one that it runs in
+                part = SERVER
+                pid = made.pid_of(part)
             moment = time.perf_counter()
+            if pid is None:
+                raise SystemExit(f"{part} does not run")
             os.kill(pid, signal.SIGKILL)
+            if part == DRAIN:
+                drains += 1
+                print(f"  {number + 1}/{count} {part}", file=sys.stderr)
+                continue
             is_back = answered_since(load, moment) if part == GATEWAY else server_answers(url, moment)
             back[part].append(await is_back)
             print(f"  {number + 1}/{count} {part} back after {back[part][-1]:.2f} s", file=sys.stderr)
     return {
         "kills": count,
+        "of_them_of_a_process_of_the_drain": drains,
         **{
             f"{name}_back_{what}_s": figure(back[part])
             for name, part in (("gateway", GATEWAY), ("server", SERVER))
@@ -267,6 +338,8 @@ async def outage(made: Installation, load: Load, seconds: float) -> dict[str, An
     """Stop the control plane for a while under load."""
     before, failed_before = len(load.accepted), load.failed.copy()
     server = made.pid_of(SERVER)
+    if server is None:
+        raise SystemExit("the server does not run")
     async with load.running():
         # The supervisor first: it would take a server that is silent for one that hangs.
         for pid in (made.process.pid, server):
@@ -367,13 +440,18 @@ def reckon(made: Installation, load: Load) -> dict[str, Any]:
         left, drained_s = drain(house)
         traces = [trace for batch in house.traces.iterate(house.app) for trace in batch]
         ids = Counter(trace.id for trace in traces)
-        said = Counter(re.sub(r".*number ", "", str(trace.output)) for trace in traces if trace.output)
+        said = Counter(
+            re.sub(r".*number ", "", trace.output)
+            for trace in traces
+            if trace.output is not None and "number" in trace.output
+        )
         units: dict[RolloutId, set[UnitId]] = {}
         for trace in traces:
             if trace.assignment is not None:
                 units.setdefault(trace.assignment.rollout_id, set()).add(trace.unit_id)
         unexposed = sum(len(one - set(house.traces.assignments(id_, one))) for id_, one in units.items())
         changed = sum(house.traces.changed_arms(id_) for id_ in units)
+        spans = Counter(_spans(house, load.exported))
     return {
         "exit_code": code,
         "stop_s": stopped,
@@ -383,9 +461,26 @@ def reckon(made: Installation, load: Load) -> dict[str, Any]:
         "stored": len(traces),
         "lost": len(set(load.accepted) - set(ids)),
         "duplicated": sum(n - 1 for n in said.values()) + sum(n - 1 for n in ids.values()),
+        "telemetry_traces_acknowledged": len(load.exported),
+        "telemetry_traces_lost": len(set(load.exported) - set(ids)),
+        "telemetry_spans_acknowledged": SPANS * len(load.exported),
+        "telemetry_spans_stored_of_them": len(spans),
+        "telemetry_spans_stored_twice": spans.total() - len(spans),
         "units_without_exposure": unexposed,
         "units_in_both_arms": changed,
     }
+
+
+def _spans(house: House, ids: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Trace and span of every span that is stored of some traces."""
+    for some in batched(ids, 500):
+        for id_, spans in house.traces.spans(house.app, [TraceId(id_) for id_ in some]).items():
+            yield from ((id_, span.id) for span in spans)
+
+
+def batched(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """The ids, so many at a time."""
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def drain(house: House) -> tuple[int, float]:

@@ -2,7 +2,12 @@
 
 Everything is on: a rollout in flight, parameters and prompt applied, assignment, exposures, and a sealed
 record of each call, fsynced before its answer. nginx is the provider, and as a bare proxy what is compared
-with in the same rounds (Debian: ``apt-get install nginx-light``).
+with in the same rounds (Debian: ``apt-get install nginx-light``): once keeping its connections to the
+provider, as gateways do, and once as it comes, with a connection for each request.
+
+Parts (``--parts``): ``costs`` CPU and latency; ``peers`` the same requests through LiteLLM and Portkey
+too, each installed into an environment of its own in the cache folder; ``streams`` many streams for a minute;
+``memory`` what it holds after many requests.
 """
 
 import argparse
@@ -12,390 +17,244 @@ import json
 import os
 import platform
 import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
 import granian
 import uvloop
+from gateways.calling import first_ms, latency_ms, listening, load
+from gateways.lasting import PAUSE_S, SETTLED, flow, growth
+from gateways.peers import PEERS, AbsentError, Peer
+from gateways.starting import (
+    ANSWER,
+    ANSWERING,
+    PLAIN,
+    PROXYING,
+    Proc,
+    answer_streams,
+    check_recorded,
+    control,
+    free_port,
+    gateway_command,
+    nginx,
+    published,
+    started,
+)
 
 from inchworm.capture.keyfile import master_key
-from inchworm.domain.configuration import AppRef, Configuration
-from inchworm.domain.ids import RolloutId
 from inchworm.domain.keys import Purpose, derive
-from inchworm.domain.published import WITNESS, Published, PublishedApp, version, witness
-from inchworm.domain.serving import Candidate, ServingTable
+from inchworm.domain.published import Published
 
-APP = AppRef(app="shop", environment="production")
-CALLS_PER_SESSION = 5
-SYSTEM = "You help the customers of a shop. Answer from the documents alone, in one sentence. " * 3
-ANSWER = json.dumps(
-    {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1700000000,
-        "model": "small-2",
-        "choices": [
-            {
-                "index": 0,
-                "message": {
-                    "role": "assistant",
-                    "content": "Your order arrives within three working days. " * 6,
-                },
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": {"prompt_tokens": 120, "completion_tokens": 60, "total_tokens": 180},
-    }
-)
-EVENT = json.dumps(
-    {
-        "id": "chatcmpl-1",
-        "object": "chat.completion.chunk",
-        "created": 1700000000,
-        "model": "small-2",
-        "choices": [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}],
-    }
-)
-NGINX = """
-daemon off; worker_processes 1; pid {folder}/{name}.pid; error_log {folder}/{name}.log crit;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off; keepalive_requests 100000000; client_body_temp_path {folder}/{name}-1;
-  proxy_temp_path {folder}/{name}-2; fastcgi_temp_path {folder}/{name}-3; uwsgi_temp_path {folder}/{name}-4;
-  scgi_temp_path {folder}/{name}-5; {rest}
-}}
-"""
-ANSWERING = """
-server {{ listen 127.0.0.1:{port}; default_type application/json;
-location / {{ return 200 '{answer}'; }} }}"""
-PROXYING = """
-upstream up {{ server 127.0.0.1:{to}; keepalive 64; keepalive_requests 100000000; }}
-server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://up; proxy_http_version 1.1;
-proxy_set_header Connection ""; }} }}"""
+PATH = "/v1/chat/completions"
+PARTS = ("costs", "peers", "streams", "memory")
 
 
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+class Bench:
+    """One run: a folder, and all that is started in it.
+
+    Args:
+        options: of the command line.
+        folder: for data.
+        stack: ends what was started.
+    """
+
+    def __init__(self, options: argparse.Namespace, folder: Path, stack: contextlib.AsyncExitStack) -> None:
+        self.options, self.folder, self.stack = options, folder, stack
+        self.answers = free_port()
+        self._servers: list[asyncio.Server] = []
+
+    async def begin(self) -> None:
+        """Start the provider of JSON answers."""
+        self.stack.enter_context(
+            nginx(self.folder, "answers", ANSWERING.format(port=self.answers, answer=ANSWER))
+        )
+        await listening(self.answers)
+
+    async def gateway(self, name: str, provider: int, *, timeout_s: float = 30) -> tuple[Proc, int]:
+        """A gateway of ours before a provider: its process and its port."""
+        data = self.folder / name
+        data.mkdir()
+        key = derive(master_key(data), Purpose.PUBLISHED)
+        apps = published(f"http://127.0.0.1:{provider}/v1", timeout_s=timeout_s)
+        server, asked = await control(Published(apps=apps).sign(key), key)
+        self._servers.append(server)
+        port = free_port()
+        process = self.stack.enter_context(started(*gateway_command(data, asked, port)))
+        await listening(port)
+        return process, port
+
+    async def proxy(self, name: str, config: str) -> tuple[Proc, int]:
+        """An nginx before the provider."""
+        port = free_port()
+        process = self.stack.enter_context(
+            nginx(self.folder, name, config.format(port=port, to=self.answers))
+        )
+        await listening(port)
+        return process, port
+
+    async def streaming(self, events: int, pause_s: float) -> int:
+        """A provider of streams; its port."""
+        port = free_port()
+        told = f"{port},{events},{pause_s}"
+        self.stack.enter_context(started(sys.executable, __file__, "--answer-streams", told))
+        await listening(port)
         return port
 
+    def end(self) -> None:
+        """Publish no more."""
+        for one in self._servers:
+            one.close()
 
-class Proc:
-    """A process and all that it started."""
-
-    def __init__(self, *command: str) -> None:
-        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-
-    def cpu_s(self) -> float:
-        """CPU time that it and its children have used, seconds."""
-        pids = [self.process.pid]
-        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            pids += map(int, (task / "children").read_text().split())
-        return 1e-9 * sum(
-            int((task / "schedstat").read_text().split()[0])
-            for pid in pids
-            for task in Path(f"/proc/{pid}/task").iterdir()
-        )
-
-    def stop(self) -> None:
-        """End it."""
-        self.process.terminate()
-        self.process.wait(20)
-
-
-def request(path: str, number: int, *, stream: bool = False) -> bytes:
-    """The bytes of one call, as the OpenAI SDK sends it; a session makes a few of them."""
-    body = json.dumps(
-        {
-            "model": "small-1",
-            "messages": [
-                {"role": "system", "content": SYSTEM},
-                {"role": "user", "content": f"When does order {number} arrive?"},
-            ],
-            "temperature": 0.2,
-            **({"stream": True} if stream else {}),
-        }
-    ).encode()
-    head = (
-        f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: application/json\r\n"
-        f"accept-encoding: gzip, deflate\r\n"
-        f"authorization: Bearer sk-0123456789\r\nconnection: keep-alive\r\ncontent-type: application/json\r\n"
-        f"user-agent: OpenAI/Python 3.54.0\r\nx-stainless-arch: x64\r\nx-stainless-lang: python\r\n"
-        f"x-stainless-os: Linux\r\nx-stainless-retry-count: 0\r\nx-stainless-runtime: CPython\r\n"
-        f"inchworm-unit: session-{number // CALLS_PER_SESSION}\r\ncontent-length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-class Caller:
-    """One connection of a client."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    @classmethod
-    async def to(cls, port: int) -> "Caller":
-        """Connect."""
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
-
-    async def plain(self, data: bytes) -> None:
-        """One call and its whole answer."""
-        self.writer.write(data)
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200"):
-            raise SystemExit(f"a call failed: {head!r}")
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
-        await self.reader.readexactly(length)
-
-    async def first_content(self, data: bytes) -> float:
-        """Seconds until the first content of a stream; it is read to its end."""
-        begun = time.perf_counter()
-        self.writer.write(data)
-        await self.reader.readuntil(b'"content"')
-        took = time.perf_counter() - begun
-        await self.reader.readuntil(b"0\r\n\r\n")
-        return took
-
-    def close(self) -> None:
-        """Hang up."""
-        self.writer.close()
-
-
-async def load(port: int, path: str, calls: int, at_once: int, start: int) -> None:
-    """``calls`` calls, ``at_once`` at a time."""
-
-    async def one(lane: int) -> None:
-        caller = await Caller.to(port)
-        for number in range(start + lane, start + calls, at_once):
-            await caller.plain(request(path, number))
-        caller.close()
-
-    await asyncio.gather(*(one(lane) for lane in range(at_once)))
-
-
-async def latency_ms(port: int, path: str, calls: int, start: int) -> float:
-    """Median of one call after the other, milliseconds."""
-    caller = await Caller.to(port)
-    times: list[float] = []
-    for number in range(start, start + calls):
-        data = request(path, number)
-        begun = time.perf_counter()
-        await caller.plain(data)
-        times.append(time.perf_counter() - begun)
-    caller.close()
-    return 1e3 * statistics.median(times)
-
-
-async def first_ms(port: int, path: str, calls: int, start: int) -> float:
-    """Median time to the first content, one stream after the other, milliseconds."""
-    caller = await Caller.to(port)
-    times = [
-        await caller.first_content(request(path, number, stream=True))
-        for number in range(start, start + calls)
-    ]
-    caller.close()
-    return 1e3 * statistics.median(times)
-
-
-async def check_recorded(port: int, calls: int) -> None:
-    """Stop if what was measured did not do its work: each call and each session is on the disk."""
-    caller = await Caller.to(port)
-    caller.writer.write(b"GET /-/metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
-    told = dict(
-        line.rsplit(" ", 1) for line in (await caller.reader.read()).decode().splitlines() if " " in line
-    )
-    caller.close()
-    kept = int(told["inchworm_gateway_spool_records_total"])
-    if kept < calls + calls // CALLS_PER_SESSION or int(told["inchworm_gateway_spool_failed_total"]):
-        raise SystemExit(f"{calls} calls left only {kept} records")
-
-
-def published(base_url: str) -> tuple[PublishedApp, ...]:
-    """A rollout of half the traffic; the candidate differs in model, parameters and prompt."""
-
-    def configuration(model: str, temperature: float, system: str) -> Configuration:
-        return Configuration.of(
-            {
-                "infrastructure": {"base_url": base_url, "timeout_s": 30},
-                "model": {"name": model},
-                "parameters": {"temperature": temperature, "max_tokens": 200},
-                "prompt": {"system": system},
-            }
-        )
-
-    stable = configuration("small-1", 0.2, SYSTEM)
-    candidate = configuration("small-2", 0.1, SYSTEM + "Be kind.")
-    exposing = Candidate(
-        rollout_id=RolloutId("r-1"),
-        configuration_id=candidate.id,
-        stage=0,
-        weight=0.5,
-        salt="salt",
-        hash_version=1,
-    )
-    table = ServingTable(app=APP, generation=1, stable=stable.id, candidate=exposing)
-    return (PublishedApp(app=APP, table=table, configurations={one.id: one for one in (stable, candidate)}),)
-
-
-async def control(document: bytes, key: bytes) -> tuple[asyncio.Server, int]:
-    """A server that publishes one document."""
-    name = version(document)
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                asked = await reader.readuntil(b"\r\n\r\n")
-                line = asked.partition(b"\r\n")[0].decode()
-                if name in line:
-                    await reader.read()  # there will be no news
-                said = witness(key, line.partition("nonce=")[2][:32], name)
-                head = f"HTTP/1.1 200 OK\r\n{WITNESS}: {said}\r\ncontent-length: {len(document)}\r\n\r\n"
-                writer.write(head.encode() + document)
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    return server, server.sockets[0].getsockname()[1]
-
-
-def answer_streams(port: int) -> None:
-    """A provider of streams, in a process of its own: the first content at once, then some more."""
-    pieces = [f"data: {EVENT}\n\n".encode() for _ in range(8)] + [b"data: [DONE]\n\n"]
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                asked = await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(int(asked.lower().partition(b"content-length: ")[2].split()[0]))
-                writer.write(head)
-                for piece in pieces:
-                    writer.write(b"%x\r\n" % len(piece) + piece + b"\r\n")
-                    await asyncio.sleep(0.002)  # as tokens come
-                writer.write(b"0\r\n\r\n")
-
-    async def serve() -> None:
-        server = await asyncio.start_server(connected, "127.0.0.1", port)
-        await server.serve_forever()
-
-    uvloop.run(serve())
-
-
-async def listening(port: int) -> None:
-    """Wait until somebody listens."""
-    for _ in range(500):
-        try:
-            (await Caller.to(port)).close()
-        except OSError:
-            await asyncio.sleep(0.02)
-        else:
-            return
-    raise SystemExit(f"nobody listens on port {port}")
-
-
-@contextlib.contextmanager
-def nginx(folder: Path, name: str, rest: str) -> Iterator[Proc]:
-    """An nginx of our own."""
-    program = shutil.which("nginx") or "/usr/sbin/nginx"
-    config = folder / f"{name}.conf"
-    config.write_text(NGINX.format(folder=folder, name=name, rest=rest))
-    process = Proc(program, "-c", str(config))
-    try:
-        yield process
-    finally:
-        process.stop()
-
-
-@contextlib.contextmanager
-def started(*command: str) -> Iterator[Proc]:
-    """A process that is ended in the end."""
-    process = Proc(*command)
-    try:
-        yield process
-    finally:
-        process.stop()
-
-
-async def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """All figures; medians over the rounds, after one to warm up."""
-    data = folder / "data"
-    data.mkdir()
-    master = master_key(data)
-    key = derive(master, Purpose.PUBLISHED)
-    answers, proxy, streams, gateway = (free_port() for _ in range(4))
-    server, asked = await control(Published(apps=published(f"http://127.0.0.1:{answers}/v1")).sign(key), key)
-    other = folder / "streams"
-    other.mkdir()
-    (other / "secret.key").write_bytes(master)
-    streaming, asked_too = await control(
-        Published(apps=published(f"http://127.0.0.1:{streams}/v1")).sign(key), key
-    )
-    streamed = free_port()
-    figures: dict[str, list[float]] = {}
-
-    async def cpu(name: str, process: Proc, port: int, path: str, start: int) -> None:
+    async def cpu_us(
+        self, process: Proc, port: int, calls: int, start: int, **more: Any
+    ) -> tuple[float, float]:
+        """CPU time per call, microseconds; and calls per second."""
         before, begun = process.cpu_s(), time.perf_counter()
-        await load(port, path, options.calls, options.at_once, start)
-        figures.setdefault(f"{name}_cpu_us", []).append(1e6 * (process.cpu_s() - before) / options.calls)
-        figures.setdefault(f"{name}_calls_per_s", []).append(options.calls / (time.perf_counter() - begun))
+        await load(port, PATH, calls, self.options.at_once, start, **more)
+        return 1e6 * (process.cpu_s() - before) / calls, calls / (time.perf_counter() - begun)
+
+
+async def costs(bench: Bench) -> dict[str, Any]:
+    """CPU and latency, beside nginx and beside peers; medians over the rounds, after one to warm up."""
+    options = bench.options
+    figures: dict[str, list[float]] = {}
+    ours, gateway = await bench.gateway("data", bench.answers)
+    streams = await bench.streaming(8, 0.002)
+    _, streamed = await bench.gateway("streams", streams)
+    proxies = {
+        "nginx": await bench.proxy("proxy", PROXYING),
+        "nginx_default": await bench.proxy("plain", PLAIN),
+    }
+    peers, absent = await _peers(bench) if "peers" in options.parts else ([], {})
+
+    async def cpu(name: str, process: Proc, port: int, calls: int, start: int, **more: Any) -> None:
+        used, rate = await bench.cpu_us(process, port, calls, start, **more)
+        figures.setdefault(f"{name}_cpu_us", []).append(used)
+        figures.setdefault(f"{name}_calls_per_s", []).append(rate)
 
     async def note(name: str, got: Awaitable[float]) -> None:
         figures.setdefault(name, []).append(await got)
 
-    path = "/v1/chat/completions"
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(nginx(folder, "answers", ANSWERING.format(port=answers, answer=ANSWER)))
-        bare = stack.enter_context(nginx(folder, "proxy", PROXYING.format(port=proxy, to=answers)))
-        stack.enter_context(started(sys.executable, __file__, "--answer-streams", str(streams)))
-        ours = stack.enter_context(started(*_gateway(data, asked, gateway)))
-        stack.enter_context(started(*_gateway(other, asked_too, streamed)))
-        for port in (answers, proxy, streams, gateway, streamed):
-            await listening(port)
-        for number in range(options.rounds + 1):
-            start = number * 10 * (options.calls + options.singles)
-            await cpu("gateway", ours, gateway, path, start)
-            await cpu("nginx", bare, proxy, path, start)
-            start += options.calls
-            for name, port in (("direct", answers), ("nginx", proxy), ("gateway", gateway)):
-                await note(f"{name}_p50_ms", latency_ms(port, path, options.singles, start))
-            for name, port in (("direct", streams), ("gateway", streamed)):
-                await note(f"{name}_first_content_ms", first_ms(port, path, options.singles, start))
-            if number == 0:
-                figures.clear()
-        await check_recorded(gateway, (options.rounds + 1) * (options.calls + options.singles))
-    await asyncio.sleep(0.1)  # those who waited for news hang up
-    for one in (server, streaming):
-        one.close()
-    return {name: round(statistics.median(values), 3) for name, values in figures.items()}
+    for number in range(options.rounds + 1):
+        start = number * 10 * (options.calls + options.singles)
+        await cpu("gateway", ours, gateway, options.calls, start)
+        for name, (process, port) in proxies.items():
+            await cpu(name, process, port, options.calls, start)
+        for peer in peers:
+            calls = max(options.at_once, options.calls // 20)
+            await cpu(peer.name, peer.process, peer.port, calls, start, headers=peer.headers)
+        start += options.calls
+        for name, port in (("direct", bench.answers), ("nginx", proxies["nginx"][1]), ("gateway", gateway)):
+            await note(f"{name}_p50_ms", latency_ms(port, PATH, options.singles, start))
+        for name, port in (("direct", streams), ("gateway", streamed)):
+            await note(f"{name}_first_content_ms", first_ms(port, PATH, options.singles, start))
+        if number == 0:
+            figures.clear()
+    await check_recorded(gateway, (options.rounds + 1) * (options.calls + options.singles))
+    found = {name: round(statistics.median(values), 3) for name, values in figures.items()}
+    ratios = {
+        f"gateway_of_{name}": round(found["gateway_cpu_us"] / found[f"{name}_cpu_us"], 2) for name in proxies
+    } | {
+        f"{one.name}_of_gateway": round(found[f"{one.name}_cpu_us"] / found["gateway_cpu_us"], 1)
+        for one in peers
+    }
+    return {
+        **found,
+        **ratios,
+        **{f"{one.name}_version": one.version for one in peers},
+        **{f"{name}_absent": why for name, why in absent.items()},
+        "added_p50_ms": round(found["gateway_p50_ms"] - found["direct_p50_ms"], 3),
+        "added_first_content_ms": round(
+            found["gateway_first_content_ms"] - found["direct_first_content_ms"], 3
+        ),
+    }
 
 
-def _gateway(data: Path, control_port: int, port: int) -> tuple[str, ...]:
-    return (
-        *(sys.executable, "-m", "inchworm.gateway", "--data", str(data)),
-        *("--control", f"http://127.0.0.1:{control_port}", "--port", str(port), "--name", "bench"),
-    )
+async def _peers(bench: Bench) -> tuple[list[Peer], dict[str, str]]:
+    """Those that could be started, and why the others could not."""
+    found: list[Peer] = []
+    absent: dict[str, str] = {}
+    for name, start in PEERS.items():
+        port = free_port()
+        try:
+            peer = bench.stack.enter_context(start(bench.folder, port, bench.answers))
+            await listening(port, patience_s=peer.patience_s)
+            await load(port, PATH, 8, 4, 0, headers=peer.headers)
+        except (AbsentError, OSError, SystemExit) as error:
+            absent[name] = str(error)[:300]
+        else:
+            found.append(peer)
+    return found, absent
+
+
+async def streams(bench: Bench) -> dict[str, Any]:
+    """Many streams at once for a while: whether one stalls, and what memory they take."""
+    options = bench.options
+    provider = await bench.streaming(int(options.seconds / PAUSE_S), PAUSE_S)
+    process, port = await bench.gateway("lasting", provider, timeout_s=4 * options.seconds + 60)
+    direct = await flow(provider, options.streams, None)
+    through = await flow(port, options.streams, process)
+    tenth = through.rss_mb[min(10, len(through.rss_mb) - 1)]
+    return {
+        "streams": options.streams,
+        "streams_seconds": options.seconds,
+        **direct.figures("streams_direct"),
+        **through.figures("streams_gateway"),
+        "streams_rss_after_10_s_mb": round(tenth, 1),
+        "streams_rss_at_the_end_mb": round(through.rss_mb[-1], 1),
+    }
+
+
+async def memory(bench: Bench) -> dict[str, Any]:
+    """What a gateway holds after many requests."""
+    process, port = await bench.gateway("memory", bench.answers)
+    return await growth(port, process, bench.options.requests, bench.options.at_once)
+
+
+async def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The parts that were asked for."""
+    found: dict[str, Any] = {}
+    chosen = [costs] if {"costs", "peers"} & set(options.parts) else []
+    chosen += [part for part in (streams, memory) if part.__name__ in options.parts]
+    for part in chosen:
+        place = folder / part.__name__
+        place.mkdir()
+        async with contextlib.AsyncExitStack() as stack:
+            bench = Bench(options, place, stack)
+            await bench.begin()
+            found |= await part(bench)
+            bench.end()
+    return found
 
 
 def main() -> None:
     """Measure, print, and write what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=6_400, help="per round, for CPU time")
+    parser.add_argument("--parts", default="costs", help=f"some of {','.join(PARTS)}; or all")
+    parser.add_argument("--calls", type=int, default=6_400, help="per round, for CPU time; peers: a 20th")
     parser.add_argument("--at-once", type=int, default=32)
     parser.add_argument("--singles", type=int, default=200, help="per round, for latency")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--streams", type=int, default=500, help="at once")
+    parser.add_argument("--seconds", type=float, default=60.0, help="that they last")
+    parser.add_argument("--requests", type=int, default=200_000, help="for memory")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--answer-streams", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--answer-streams", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.answer_streams is not None:
-        answer_streams(options.answer_streams)
+        port, events, pause_s = options.answer_streams.split(",")
+        answer_streams(int(port), int(events), float(pause_s))
         return
+    options.parts = PARTS if options.parts == "all" else tuple(options.parts.split(","))
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    if options.requests <= SETTLED:
+        parser.error(f"memory needs more than {SETTLED} requests")
     if shutil.which("nginx") is None and not Path("/usr/sbin/nginx").exists():
         raise SystemExit("nginx is the provider here, and what is compared with: apt-get install nginx-light")
     with tempfile.TemporaryDirectory() as folder:
@@ -404,14 +263,11 @@ def main() -> None:
         "python": platform.python_version(),
         "granian": granian.__version__,
         "cores": os.cpu_count(),
+        "parts": list(options.parts),
         "calls_per_round": options.calls,
         "at_once": options.at_once,
         "rounds": options.rounds,
         **figures,
-        "added_p50_ms": round(figures["gateway_p50_ms"] - figures["direct_p50_ms"], 3),
-        "added_first_content_ms": round(
-            figures["gateway_first_content_ms"] - figures["direct_first_content_ms"], 3
-        ),
     }
     text = json.dumps(found, indent=2)
     print(text)

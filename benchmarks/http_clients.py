@@ -16,15 +16,8 @@ from pathlib import Path
 
 import aiohttp
 import uvloop
-from gateway import (  # type: ignore[import-not-found]  # its neighbour: both are run by path
-    ANSWER,
-    ANSWERING,
-    free_port,
-    listening,
-    load,
-    nginx,
-    started,
-)
+from gateways.calling import listening, load
+from gateways.starting import ANSWER, ANSWERING, free_port, nginx, started
 from granian.server.embed import Server
 from pyreqwest.client import ClientBuilder
 

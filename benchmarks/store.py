@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import store_large
 
 from inchworm.domain.configuration import AppRef, Configuration
 from inchworm.domain.ids import DecisionId, PlanId, RolloutId, TraceId, UnitId
@@ -208,6 +209,7 @@ def main() -> None:
     """Measure, print, and write what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--traces", type=int, default=100_000)
+    parser.add_argument("--large", action="store_true", help="ask a store of 10 million traces, too")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -219,6 +221,8 @@ def main() -> None:
             "trace_store": measure_traces(Path(folder) / "traces.duckdb", options.traces),
             "control_store": measure_commits(Path(folder) / "control.db"),
         }
+        if options.large:
+            found["large"] = store_large.measure(Path(folder), 10_000_000, 1_000_000)
     text = json.dumps(found, indent=2)
     print(text)
     if options.json:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         Client,
         Counts,
         Resolved,
+        Spanning,
         Tracing,
         aresolve,
         async_http_client,
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
         flush,
         http_client,
         resolve,
+        span,
+        spanned,
         trace,
         traced,
     )
@@ -29,6 +32,7 @@ __all__ = [
     "Client",
     "Counts",
     "Resolved",
+    "Spanning",
     "Tracing",
     "__version__",
     "aresolve",
@@ -39,6 +43,8 @@ __all__ = [
     "flush",
     "http_client",
     "resolve",
+    "span",
+    "spanned",
     "trace",
     "traced",
 ]

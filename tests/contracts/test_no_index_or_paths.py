@@ -19,6 +19,7 @@ NOT_OURS = {
     "__pycache__",
     "build",
     "dist",
+    "node_modules",
 }
 
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root)/[\w.]|(?<![\w.])/opt/(?:pypi|wheels)")
@@ -55,8 +56,9 @@ def test_no_machine_paths_and_no_package_index():
     assert found == []
 
 
-def test_the_constraints_are_names_and_versions_only():
-    text = (ROOT / "requirements" / "constraints.txt").read_text("utf-8")
+@pytest.mark.parametrize("name", ["constraints.txt", "clients.txt"])
+def test_the_constraints_are_names_and_versions_only(name):
+    text = (ROOT / "requirements" / name).read_text("utf-8")
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     assert lines
     assert [line for line in lines if not CONSTRAINT.fullmatch(line)] == []

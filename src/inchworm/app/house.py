@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import getpass
-import hashlib
-import hmac
 import os
-import re
 import threading
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
@@ -16,6 +13,7 @@ from typing import Self
 from inchworm.app.clock import Clock, SystemClock
 from inchworm.app.config.load import AppSpec
 from inchworm.app.outbox import Outbox
+from inchworm.app.pseudonyms import Pseudonyms
 from inchworm.app.remote.client import Client
 from inchworm.app.remote.server import elsewhere, here
 from inchworm.app.remote.stores import RemoteControl, RemoteTraces
@@ -27,17 +25,10 @@ from inchworm.domain.ids import UnitId
 from inchworm.domain.rollout import LedgerEntry, Lineage
 from inchworm.domain.serving import ServingTable
 from inchworm.providers.upstream import Upstream
-from inchworm.sanitize import Sanitizer
 from inchworm.store.control import ControlStore
 from inchworm.store.traces import TraceStore
 
 CONTROL, TRACES = "control.sqlite3", "traces.duckdb"
-_REMEMBERED = 100_000
-_PLAIN = re.compile(r"(?:[A-Za-z]{1,7}[_-])?[0-9]{1,6}")
-"""Ids in which no built-in detector finds anything (too short for a telephone number or a key), so that the
-common case costs nothing."""
-_DERIVED = re.compile(r"(conversation)-[0-9a-f]{16}|(line)-[0-9a-f]{24}")
-"""Ids that capture derives from raw content: a plain hash, by which telephone numbers could be tried out."""
 
 
 def user() -> str:
@@ -71,15 +62,13 @@ class House(AbstractContextManager["House"]):
     ordering: threading.Lock = field(default_factory=threading.Lock, repr=False)
     owner: bool = False
     answers: Upstream | None = None
-    _plain_ids: Sanitizer = field(init=False)
-    _pseudonyms: dict[UnitId, UnitId] = field(default_factory=dict)
+    _pseudonyms: Pseudonyms = field(init=False)
     _open: ExitStack = field(default_factory=ExitStack)
     _control: ControlStore | None = None
     _traces: TraceStore | None = None
 
     def __post_init__(self) -> None:
-        # All built-in kinds, whatever the content is searched for: an id is never worth a person.
-        self._plain_ids = Sanitizer(custom=self.spec.sanitize.custom)
+        self._pseudonyms = Pseudonyms(self.key, self.spec.sanitize.custom)
 
     def follow(self, spec: AppSpec) -> None:
         """Go on with what ``inchworm.yaml`` says by now.
@@ -93,8 +82,7 @@ class House(AbstractContextManager["House"]):
                 hint="stop the server and start it again: inchworm serve",
             )
         if spec.sanitize.custom != self.spec.sanitize.custom:
-            self._plain_ids = Sanitizer(custom=spec.sanitize.custom)
-            self._pseudonyms = {}
+            self._pseudonyms = Pseudonyms(self.key, spec.sanitize.custom)
         self.spec = spec
 
     @property
@@ -163,33 +151,23 @@ class House(AbstractContextManager["House"]):
     def pseudonym(self, unit_id: UnitId) -> UnitId:
         """The unit's own id, or a keyed hash of it if it holds personal data such as an e-mail address.
 
-        An id that was derived from what somebody said is hashed with the key too: all but the personal data
-        of that text is stored beside it.
-
         The installation's key lies in the data directory or the environment, and nowhere else, so that nobody
         can try addresses out.
         """
-        if _PLAIN.fullmatch(unit_id) and not self.spec.sanitize.custom:
-            return unit_id
-        known = self._pseudonyms.get(unit_id)
-        if known is None:
-            if len(self._pseudonyms) > _REMEMBERED:
-                self._pseudonyms.clear()
-            known = self._pseudonyms[unit_id] = self._named(unit_id)
-        return known
+        return self._pseudonyms(unit_id)
 
-    def _named(self, unit_id: UnitId) -> UnitId:
+    def key(self) -> bytes:
+        """The installation's key.
+
+        Raises:
+            UsageError: if the stores are on another machine, whose key it would have to be.
+        """
         if not self.owner and not os.environ.get(MASTER) and elsewhere(os.environ) is not None:
             raise UsageError(
                 "ids are made pseudonymous with the installation's key, and that lies with its server",
                 hint="do it on that machine, or send a file there: POST /api/v1/imports",
             )
-        named = hmac.digest(master_key(self.spec.data), unit_id.encode(), hashlib.sha256).hex()
-        if derived := _DERIVED.fullmatch(unit_id):
-            # Of another length than what it stands for, so that it is its own pseudonym.
-            return UnitId(f"{derived[1] or derived[2]}-{named[:20]}")
-        found = self._plain_ids.unit().text(unit_id).findings
-        return UnitId(f"u-{named[:24]}") if found else unit_id
+        return master_key(self.spec.data)
 
     def declare_stable(self) -> Lineage:
         """Make the declared configuration stable if nothing is; what is stable then."""

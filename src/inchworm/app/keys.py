@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import re
 from collections.abc import Callable
 
-from inchworm.domain.access import Scope
+from inchworm.domain.access import KEY_BEGINS, Scope, key_digest, read_key
+from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import UsageError
 from inchworm.store.control import ApiKey
 
-_WRITTEN = re.compile(r"iw_([0-9a-f]{10})_([0-9a-f]{64})")
+read = read_key
 _NEVER = 253_402_300_800.0
 """The year 10,000, in seconds since the epoch."""
 _LONGEST = 80
@@ -26,6 +25,7 @@ def make(
     now: float,
     expires_at: float | None,
     random: Callable[[int], bytes],
+    app: AppRef | None = None,
 ) -> tuple[ApiKey, str]:
     """A new key, as it is kept and as it is written: ``iw_ID_SECRET``. The latter is shown once.
 
@@ -36,6 +36,7 @@ def make(
         now: seconds since the epoch.
         expires_at: when it ends by itself, if it does.
         random: unguessable bytes, as many as asked for.
+        app: the only app that it sends for; ``None`` if each request says which.
 
     Raises:
         UsageError: if the name is empty, too long or unprintable, or the key would have ended by now, or
@@ -50,26 +51,17 @@ def make(
     id_, secret = random(5).hex(), random(32).hex()
     key = ApiKey(
         id=id_,
-        digest=_digest(secret),
+        digest=key_digest(secret),
         name=name.strip(),
         scope=scope,
         created_at=now,
         created_by=by,
         expires_at=expires_at,
+        app=app,
     )
-    return key, f"iw_{id_}_{secret}"
-
-
-def read(written: str) -> tuple[str, str] | None:
-    """Id and secret of a key as it is written; ``None`` if it is none."""
-    found = _WRITTEN.fullmatch(written)
-    return None if found is None else (found[1], found[2])
+    return key, f"{KEY_BEGINS}{id_}_{secret}"
 
 
 def opens(key: ApiKey, secret: str, now: float) -> bool:
     """Whether ``secret`` belongs to ``key`` and the key is valid."""
-    return hmac.compare_digest(key.digest, _digest(secret)) and key.valid(now)
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hmac.compare_digest(key.digest, key_digest(secret)) and key.valid(now)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import NamedTuple
 
 DAYS = "Mon Tue Wed Thu Fri Sat Sun".split()
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+SURROGATE = re.compile(r"\b(?P<kind>[A-Z][A-Z0-9]*(?:_[A-Z][A-Z0-9]*)*)_[1-9][0-9]{0,4}\b")
+"""What the sanitizer puts in place of personal data: ``ORDER_1``."""
 
 
 def harmless(text: str) -> str:
@@ -58,3 +61,19 @@ def span(seconds: float) -> str:
 
 def _joined(first: int, unit: str, second: int, lesser: str) -> str:
     return f"{first:,} {unit} {second} {lesser}" if second else f"{first:,} {unit}"
+
+
+class Mark(NamedTuple):
+    """A surrogate in a text: ``ORDER_1``, of kind ``order``."""
+
+    text: str
+    kind: str
+
+
+def marks(text: str) -> tuple[Mark, ...]:
+    """The surrogates that the sanitizer left in a text, each once, by first appearance."""
+    return tuple(
+        dict.fromkeys(
+            Mark(found.group(), found["kind"].lower().replace("_", " ")) for found in SURROGATE.finditer(text)
+        )
+    )

@@ -7,8 +7,9 @@ from typing import Any
 from inchworm.capture.dialects import openai_chat
 from inchworm.capture.fields import DERIVED, Place, UnitFrom, outcome_of
 from inchworm.capture.messages import conversation
+from inchworm.capture.protocols import PROTOCOLS, Protocol
+from inchworm.capture.protocols import Request as Asked
 from inchworm.capture.records import Assigned, Called
-from inchworm.capture.streams import assemble
 from inchworm.capture.values import decode, kind_of, quoted
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InputError
@@ -35,6 +36,7 @@ _SAID = {
     "cut": "the answer was cut off",
     "caller_left": "the caller left before the answer was whole",
 }
+_ANSWERED = ("choices", "output", "content", "data")  # where the protocols have their answers
 _CUT, _UNREADABLE = "the stream ended before its answer did", "the answer is empty or cannot be read"
 # What an answer holds beside its text that is no text: the member, and the type that is noted.
 _MEDIA = {"audio": "audio", "images": "image_url"}
@@ -50,15 +52,16 @@ def trace_of(called: Called) -> Trace:
     Raises:
         InputError: if the request is no JSON object, or the record's own members are none that we write.
     """
-    if called.dialect != openai_chat.NAME:
+    protocol = PROTOCOLS.get(called.dialect)
+    if protocol is None:
         raise InputError(f"there is no dialect {quoted(called.dialect)} of calls")
     attributes: dict[str, Any] = {}
-    asked = _request(called, attributes)
-    answer, whole = _answer(called, attributes)
+    asked, given = _request(protocol, called, attributes)
+    answer, lacking = _answer(protocol, called, attributes)
     base = {"id": called.id, "at": called.at, "unit": called.unit, "latency_ms": called.latency_ms}
     read, understood = _read({**base, "request": asked}, answer, called, attributes)
     error = None if answer is None else answer.get("error")
-    because = None if understood and whole else _CUT if understood else _UNREADABLE
+    because = lacking if understood else _UNREADABLE
     _add_known(called, attributes)
     return Trace(
         id=read.id,
@@ -67,7 +70,7 @@ def trace_of(called: Called) -> Trace:
         unit_id=UnitId(called.unit),
         configuration_id=None if called.configuration is None else ConfigurationId(called.configuration),
         assignment=None if called.assigned is None else _assignment(called.assigned),
-        inputs=read.inputs if called.inputs is None else called.inputs,
+        inputs=(read.inputs if given is None else given) if called.inputs is None else called.inputs,
         output=read.output,
         outcome=_outcome(called, error, because),
         finish_reason=read.finish_reason,
@@ -78,22 +81,38 @@ def trace_of(called: Called) -> Trace:
     )
 
 
-def _request(called: Called, attributes: dict[str, Any]) -> dict[str, Any]:
-    """What was asked: parameters as they were sent, messages as the caller wrote them."""
+def _request(
+    protocol: Protocol, called: Called, attributes: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """What was asked: parameters as they were sent, messages as the caller wrote them; and other inputs."""
     asked = _object(called.request, "the request")
     effective = dict(asked if called.sent is None else _object(called.sent, "the request as it was sent"))
     effective.pop(_OURS, None)
+    read = _asked(protocol, asked, effective, attributes)
+    effective = read.members
+    attributes |= read.attributes
     try:
-        effective["messages"] = _messages(asked.get("messages"))
+        effective["messages"] = _messages(read.messages)
     except InputError as error:
         # The provider says what it makes of them; we need not understand them to know what became of it.
-        attributes[UNREAD_REQUEST] = error.message
+        attributes.setdefault(UNREAD_REQUEST, error.message)
         effective["messages"] = []
     # What the dialect would refuse or take for something else is kept as it is.
     for name in ("model", "body"):
         if name in effective and (name == "body" or not isinstance(effective[name], str)):
             attributes[f"openai.request.{name}"] = effective.pop(name)
-    return effective
+    return effective, read.inputs
+
+
+def _asked(
+    protocol: Protocol, asked: dict[str, Any], effective: dict[str, Any], attributes: dict[str, Any]
+) -> Asked:
+    try:
+        return protocol.request(asked, effective)
+    except InputError as error:
+        attributes[UNREAD_REQUEST] = error.message
+        members = {name: value for name, value in effective.items() if name not in {"messages", "input"}}
+        return Asked(messages=[], members=members)
 
 
 def _messages(value: Any) -> list[Any]:
@@ -110,29 +129,35 @@ def _object(data: bytes, what: str) -> dict[str, Any]:
         raise InputError(f"{what} cannot be read: {error.message}") from error
 
 
-def _answer(called: Called, attributes: dict[str, Any]) -> tuple[dict[str, Any] | None, bool]:
-    """The answer as one completion, ``None`` if there is none to be read; and whether it is whole."""
+def _answer(
+    protocol: Protocol, called: Called, attributes: dict[str, Any]
+) -> tuple[dict[str, Any] | None, str | None]:
+    """The answer as one completion, ``None`` if there is none to be read; and why it is not whole."""
     body = called.response
     if not body.strip():
-        return None, False
+        return None, _CUT
     if called.streamed and not body.lstrip().startswith(b"{"):  # errors come as plain JSON even so
-        stream = assemble(body)
+        stream = protocol.assemble(body)
         if stream.malformed:
             attributes[MALFORMED] = stream.malformed
         if stream.completion is None:
             attributes[UNREAD] = "the stream has no event that can be read"
-            return None, False
-        return _without_media(_with_error(stream.completion), attributes), stream.whole
-    try:
-        return _without_media(_with_error(_object(body, "the answer")), attributes), True
-    except InputError as error:
-        attributes[UNREAD] = error.message
-        return None, False
+            return None, _CUT
+        said, whole = stream.completion, stream.whole
+    else:
+        try:
+            said, whole = _object(body, "the answer"), True
+        except InputError as error:
+            attributes[UNREAD] = error.message
+            return None, _CUT
+    answer = protocol.answer(_with_error(said))
+    attributes |= answer.attributes
+    return _without_media(answer.completion, attributes), answer.lacking if whole else _CUT
 
 
 def _with_error(answer: dict[str, Any]) -> dict[str, Any]:
     """An answer whose error, if it is one in another shape than OpenAI's, stands where OpenAI's does."""
-    if answer.get("error") is None and "choices" not in answer:
+    if answer.get("error") is None and not any(isinstance(answer.get(name), list) for name in _ANSWERED):
         for name in ("message", "detail"):
             if isinstance(said := answer.get(name), str):
                 rest = {other: value for other, value in answer.items() if other != name}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InputError
 from inchworm.domain.ids import TraceId, UnitId
 from inchworm.domain.outcome import HARNESS_STATUSES, Errored, Failed, Ok, Outcome
+from inchworm.domain.span import Span
 from inchworm.domain.trace import Trace
 
 T = TypeVar("T")
@@ -21,6 +23,7 @@ DERIVED = "inchworm.derived"
 """The attribute that says what the record did not: ``{"unit": "first_user_message", "at": "default"}``."""
 _YEAR_1, _YEAR_10000 = -62_135_596_800, 253_402_300_800  # epoch seconds that ISO 8601 can write
 _DIGEST = 16
+_READ = 16_384  # characters of a first message that are hashed, with its length
 _REASON = 500
 
 
@@ -66,12 +69,14 @@ class Parsed:
         dialect: the shape that it was read as.
         timed: whether it said when.
         unit_from: where its unit comes from.
+        spans: what was done for it, if the record says so.
     """
 
     trace: Trace
     dialect: str
     timed: bool
     unit_from: UnitFrom
+    spans: tuple[Span, ...] = ()
 
 
 class Fields:
@@ -248,6 +253,23 @@ def first_identifier(fields: Fields, names: Sequence[str]) -> str | None:
     """
     name = fields.one_of(*names)
     return None if name is None else fields.identifier(name)
+
+
+def keyed_hash(text: str, key: bytes) -> str:
+    """A hash of what somebody said, or is called, that nobody can try out without the key."""
+    # The length keeps apart what only differs behind the part that is read.
+    read = f"{len(text)}\n{text[:_READ]}".encode("utf-8", "surrogatepass")
+    return hmac.digest(key, read, hashlib.sha256).hex()
+
+
+def conversation_of(first_message: str, key: bytes) -> UnitId:
+    """The unit of a conversation of which only its first message is known.
+
+    Args:
+        first_message: what the user said first.
+        key: ``derive(master, Purpose.UNIT)``.
+    """
+    return UnitId(f"conversation-{keyed_hash(first_message, key)[:_DIGEST]}")
 
 
 def unit_of(

@@ -12,6 +12,8 @@ ATTRIBUTES = "inchworm-attributes"
 """What is known of the unit before it is assigned: ``NAME=VALUE,NAME=VALUE``, percent-encoded."""
 TOKEN = "inchworm-token"  # noqa: S105  # a header's name
 """A kept assignment, signed."""
+KEY = "inchworm-key"
+"""A key of ours, for programs that send their provider's key where keys are sent."""
 TRACE = "inchworm-trace"
 """The interaction's id."""
 CONFIGURATION = "inchworm-configuration"

@@ -83,17 +83,23 @@ class Reading(Iterator[Trace | Rejected]):
             InputError: if the source cannot be opened.
         """
         for line in self._lines:
-            self._read += 1
-            if isinstance(line, Line) and not line.data:
-                self._blank += 1
-                continue
-            became = self._became(line) if isinstance(line, Line) else line
-            if isinstance(became, Rejected):
-                self._rejected += 1
-                return became
-            self._count(became)
-            return became.trace
+            became = self.take(line)
+            if became is not None:
+                return became.trace if isinstance(became, Parsed) else became
         raise StopIteration
+
+    def take(self, line: Line | Rejected) -> Parsed | Rejected | None:
+        """What a line becomes, counted; ``None`` for a blank one."""
+        self._read += 1
+        if isinstance(line, Line) and not line.data:
+            self._blank += 1
+            return None
+        became = self._became(line) if isinstance(line, Line) else line
+        if isinstance(became, Rejected):
+            self._rejected += 1
+            return became
+        self._count(became)
+        return became
 
     @property
     def tally(self) -> Tally:

@@ -72,7 +72,7 @@ class Rejected:
         return f"line {self.line}: {self.reason}"
 
 
-class _DamagedError(Exception):
+class DamagedError(Exception):
     """The source cannot be read further."""
 
 
@@ -103,6 +103,16 @@ def read_lines(source: Source, *, limit: int = LIMIT_BYTES) -> Iterator[Line | R
         yield from _numbered(source, limit)
 
 
+def unpacked(stream: Stream) -> Iterator[bytes]:
+    """What a stream holds, in chunks; unpacked, if it begins as gzip does.
+
+    Raises:
+        DamagedError: if it cannot be read further.
+        InputError: if it hands out text instead of bytes.
+    """
+    return _unpacked(_chunks(stream))
+
+
 def excerpt(data: bytes) -> str:
     """The beginning of a line, safe to show on a terminal: what does not print is shown as U+FFFD."""
     text = data[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace")[:EXCERPT_CHARACTERS]
@@ -125,7 +135,7 @@ def _numbered(stream: Stream, limit: int) -> Iterator[Line | Rejected]:
                 if data.isspace():
                     data = b""
                 yield Line(number=number, data=data.removesuffix(b"\r"), terminated=terminated)
-    except _DamagedError as error:
+    except DamagedError as error:
         reason = f"nothing can be read from here on: {error}"
         yield Rejected(line=number + 1, reason=reason, excerpt="")
 
@@ -146,7 +156,7 @@ def _pieces(chunks: Iterator[bytes], limit: int) -> Iterator[tuple[bytes, int, b
     """Each line as its bytes (if it is too long, its beginning), its length and whether it was terminated."""
     held: list[bytes] = []
     length = 0
-    damage: _DamagedError | None = None
+    damage: DamagedError | None = None
 
     def finish(end: bytes) -> tuple[bytes, int]:
         nonlocal held, length
@@ -168,7 +178,7 @@ def _pieces(chunks: Iterator[bytes], limit: int) -> Iterator[tuple[bytes, int, b
             elif rest:
                 held.append(rest)
             length += len(rest)
-    except _DamagedError as error:
+    except DamagedError as error:
         damage = error
     if length:
         yield (*finish(b""), False)
@@ -194,7 +204,7 @@ def _chunks(stream: Stream) -> Iterator[bytes]:
             OSError,
             ValueError,
         ) as error:  # ValueError: the stream is closed, or is text that does not decode
-            raise _DamagedError(str(error)) from error
+            raise DamagedError(str(error)) from error
         if isinstance(chunk, str):
             raise InputError(
                 "lines are read from bytes", hint="hand in a binary stream, e.g. sys.stdin.buffer"
@@ -238,12 +248,12 @@ def _inflated(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
                 # Bounded, so that a small file which unpacks to a huge one does not fill the memory.
                 unpacked = member.decompress(data, CHUNK_BYTES)
             except zlib.error as error:
-                raise _DamagedError(f"the gzip stream is damaged ({error})") from error
+                raise DamagedError(f"the gzip stream is damaged ({error})") from error
             if unpacked:
                 yield unpacked
             data = member.unused_data if member.eof else member.unconsumed_tail
     if not member.eof:
-        raise _DamagedError("the gzip stream ends too early, so the file is not whole")
+        raise DamagedError("the gzip stream ends too early, so the file is not whole")
 
 
 def _packed(head: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -46,7 +46,8 @@ class Called(msgspec.Struct, frozen=True, tag="called/1", tag_field="k", kw_only
         at: when the request came, seconds since the epoch.
         unit: the unit's id.
         unit_from: where it comes from, a value of :class:`inchworm.capture.fields.UnitFrom`.
-        dialect: the shape of request and response; ``openai-chat``.
+        dialect: the shape of request and response: ``openai-chat``, ``openai-responses``,
+            ``openai-embeddings`` or ``anthropic-messages``.
         configuration: id of the configuration that answered, if one was applied.
         assigned: its assignment, if it was part of a rollout.
         inputs: what the prompt's variables took, if the caller said so or a template told.
@@ -56,9 +57,10 @@ class Called(msgspec.Struct, frozen=True, tag="called/1", tag_field="k", kw_only
         response: the body of the answer, as far as it came; for a stream, the events.
         streamed: whether the answer is a stream of server-sent events.
         status: the HTTP status of the provider's answer; ``None`` if there was none.
-        trouble: what went wrong beside it: ``deadline``, ``connect``, ``cut`` or ``caller_left``; of a
-            mirrored call that was not sent also ``unapplied``, for it would not have been the candidate's,
-            and ``uncompared``, for stable's answer says nothing of stable.
+        trouble: what went wrong beside it: ``deadline``, ``connect``, ``cut`` or ``caller_left``; ``busy``
+            and ``broken`` of a call that was not sent, as too many wait for the provider or it failed too
+            often just before; of a mirrored call that was not sent also ``unapplied``, for it would not have
+            been the candidate's, and ``uncompared``, for stable's answer says nothing of stable.
         trouble_said: the same in a sentence.
         ttft_ms: milliseconds until the first content of a stream.
         latency_ms: milliseconds until the last byte, or until it was given up.
@@ -160,7 +162,55 @@ class Rated(msgspec.Struct, frozen=True, tag="rated/1", tag_field="k", kw_only=T
     at: float
 
 
-Record = Exposed | Called | Traced | Rated | Mirrored | Shadowed
+class Graded(msgspec.Struct, frozen=True, tag="graded/1", tag_field="k", kw_only=True):
+    """Feedback as it was given: on its own scale, and perhaps of what the giver knows by another name.
+
+    Of trace, span and unit at least one is there; the first of them that is says what is meant.
+
+    Attributes:
+        app: ``NAME/ENVIRONMENT``.
+        id: the giver's own id of this feedback, by which it counts once; else its content tells it.
+        trace: the interaction's id.
+        span: id of a span in it, or of the interaction itself where the giver does not tell them apart.
+        unit: a session or user: its latest interaction by then is meant.
+        metric: name of the metric.
+        value: what was given; the app says how it is read.
+        source: who gave it, e.g. ``user``.
+        comment: what was said beside it.
+        at: when, seconds since the epoch.
+        timed: whether the giver said when; else it is when it arrived.
+    """
+
+    app: str
+    id: str | None = None
+    trace: str | None = None
+    span: str | None = None
+    unit: str | None = None
+    metric: str
+    value: bool | float | str
+    source: str
+    comment: str | None = None
+    at: float
+    timed: bool = True
+
+
+class Exported(msgspec.Struct, frozen=True, tag="exported/1", tag_field="k", kw_only=True):
+    """What a tracing client sent in one request, with as many spans as there are in it.
+
+    Attributes:
+        app: ``NAME/ENVIRONMENT``; spans may name another.
+        dialect: the shape of ``body``: ``otlp-protobuf``, ``otlp-json``, ``langfuse`` or ``langsmith``.
+        body: the request's body, unpacked; as it came, or the part of it that is spans.
+        at: when it arrived, seconds since the epoch.
+    """
+
+    app: str
+    dialect: str
+    body: bytes
+    at: float
+
+
+Record = Exposed | Called | Traced | Rated | Mirrored | Shadowed | Exported | Graded
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Record)

@@ -8,7 +8,7 @@ a result carries the tag that :func:`inchworm.domain.outcome.encode` gives it, a
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -71,7 +71,7 @@ def _codec(kind: Any) -> _Codec:
     if get_origin(kind) is tuple:
         item = _codec(_item(kind))
         return _Codec(_each(list, item.plain), _each(tuple, item.typed))
-    if get_origin(kind) is dict:
+    if get_origin(kind) in {dict, Mapping}:
         key, inner = (_codec(argument) for argument in get_args(kind))
         return _Codec(_members(key.plain, inner.plain), _members(key.typed, inner.typed))
     if get_origin(kind) in {Union, types.UnionType}:
@@ -132,9 +132,9 @@ def _union(members: frozenset[Any]) -> _Codec:
     if members == _RESULTS:
         return _Codec(encode, decode_result)
     rest = members - {type(None)}
-    if len(members) != 2 or len(rest) != 1:
+    if rest == members or (len(rest) != 1 and rest not in (_OUTCOMES, _RESULTS)):
         raise TypeError(f"the codec knows outcomes, results and X | None, not a union of {set(members)}")
-    inner = _codec(next(iter(rest)))
+    inner = _codec(next(iter(rest))) if len(rest) == 1 else _union(rest)
     return _Codec(_unless_none(inner.plain), _unless_none(inner.typed))
 
 

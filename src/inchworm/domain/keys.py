@@ -25,6 +25,8 @@ class Purpose(StrEnum):
     """Signs the sessions of the pages."""
     UNIT = "unit/1"
     """Keys the hash of a unit that is derived from what somebody said."""
+    FORGET = "forget/1"
+    """Seals whom a request to forget names until it is done, and keys the digest that stays of them."""
 
 
 def derive(master: bytes, purpose: Purpose) -> bytes:

@@ -86,12 +86,16 @@ class Score:
         result: the value, or why there is none.
         source: who gave it: ``code:contains_reference/1``, ``judge:helpful@3``, ``human:ana``, ``user``.
         at: when, seconds since the epoch.
+        id: the giver's own id of it, unique in the app: of two with one id the later one stands.
+        comment: what was said beside it.
     """
 
     metric: str
     result: Result
     source: str
     at: float
+    id: str | None = None
+    comment: str | None = None
 
 
 def encode(value: Outcome | Result) -> dict[str, object]:

@@ -17,10 +17,11 @@ from inchworm.domain.canonical import canonical
 from inchworm.domain.configuration import AppRef, Configuration
 from inchworm.domain.errors import InputError
 from inchworm.domain.ids import ConfigurationId
-from inchworm.domain.rollout import UnitKind
 from inchworm.domain.serving import ServingTable
+from inchworm.domain.unitkind import UnitKind
 
-FORMAT = "published/1"
+FORMAT, BOUND = "published/1", "published/2"
+"""The form, and its second version: some key stands for one app only."""
 WITNESS = "inchworm-witness"
 """The header in which the server says that its answer is to this very question."""
 _WITNESS = "witness/1"
@@ -47,19 +48,43 @@ class PublishedApp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedKey:
+    """A key that may send, as gateways know it.
+
+    Attributes:
+        id: the part of the key that is no secret.
+        digest: see :func:`inchworm.domain.access.key_digest`.
+        app: the only app that it sends for; ``None`` if each request says which.
+        expires_at: when it ends by itself, seconds since the epoch; ``None`` if never.
+    """
+
+    id: str
+    digest: str
+    app: AppRef | None = None
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
     """Everything that is served, at one moment.
 
     Attributes:
         apps: in the order of their names; the first is the default of an installation with one app.
+        keys: that may send; one that was revoked is missing.
     """
 
     apps: tuple[PublishedApp, ...] = ()
+    keys: tuple[PublishedKey, ...] = ()
 
     def content(self) -> dict[str, Any]:
-        """The JSON form, version ``published/1``."""
+        """The JSON form: ``published/1``, or ``published/2`` if a key is bound to an app.
+
+        A reader of ``published/1`` alone would count what comes under such a key as the first app's, so it
+        must refuse the document. Keys that are bound to none have no meaning for it that it could get wrong.
+        """
+        bound = any(one.app is not None for one in self.keys)
         return {
-            "format": FORMAT,
+            "format": BOUND if bound else FORMAT,
             "apps": [
                 {
                     "app": str(one.app),
@@ -70,6 +95,7 @@ class Published:
                 }
                 for one in self.apps
             ],
+            **({"keys": [_key_content(one) for one in self.keys]} if self.keys else {}),
         }
 
     @classmethod
@@ -79,10 +105,14 @@ class Published:
         Raises:
             ValueError: for another format version, or a configuration that does not have the id it goes by.
         """
-        if content.get("format") != FORMAT:
-            msg = f"what is published has format {content.get('format')!r}, this version reads {FORMAT}"
+        if content.get("format") not in {FORMAT, BOUND}:
+            said = content.get("format")
+            msg = f"what is published has format {said!r}, this version reads {FORMAT} and {BOUND}"
             raise ValueError(msg)
-        return cls(apps=tuple(_app(one) for one in content["apps"]))
+        return cls(
+            apps=tuple(_app(one) for one in content["apps"]),
+            keys=tuple(_key(one) for one in content.get("keys", ())),
+        )
 
     def sign(self, key: bytes) -> bytes:
         """The signed document: JSON with the content's canonical text and its HMAC-SHA-256 (RFC 2104)."""
@@ -142,4 +172,23 @@ def _app(row: Mapping[str, Any]) -> PublishedApp:
         infrastructure=row["infrastructure"],
         table=None if table is None else ServingTable.from_content(table),
         configurations=configurations,
+    )
+
+
+def _key_content(one: PublishedKey) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "digest": one.digest,
+        **({} if one.app is None else {"app": str(one.app)}),
+        **({} if one.expires_at is None else {"expires_at": one.expires_at}),
+    }
+
+
+def _key(row: Mapping[str, Any]) -> PublishedKey:
+    app, expires_at = row.get("app"), row.get("expires_at")
+    return PublishedKey(
+        id=str(row["id"]),
+        digest=str(row["digest"]),
+        app=None if app is None else AppRef.parse(app),
+        expires_at=None if expires_at is None else float(expires_at),
     )

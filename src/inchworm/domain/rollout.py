@@ -11,16 +11,9 @@ from inchworm.domain.ids import BenchmarkId, ConfigurationId, DecisionId, PlanId
 from inchworm.domain.layers import LAYERS, Layer
 from inchworm.domain.metric import Metric
 from inchworm.domain.targeting import Condition
+from inchworm.domain.unitkind import UnitKind as UnitKind  # noqa: PLC0414  # it is to be had here, too
 
 EVIDENCE_FORMAT = "evidence/1"
-
-
-class UnitKind(StrEnum):
-    """What is randomised."""
-
-    SESSION = "session"
-    USER = "user"
-    REQUEST = "request"
 
 
 class RolloutState(StrEnum):

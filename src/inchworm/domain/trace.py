@@ -12,6 +12,10 @@ from inchworm.domain.outcome import Outcome, Score
 
 CALL = "inchworm.call"
 """The attribute of a trace that holds the name of its call."""
+SOURCE = "inchworm.source"
+"""The attribute that names the way a trace or a span came by: a wire, a dialect of telemetry, the client."""
+CONTENT, EXPIRED = "inchworm.content", "expired"
+"""The attribute, and its value, of a trace whose content was deleted for its age."""
 
 
 class Arm(StrEnum):
@@ -90,7 +94,8 @@ class Trace:
         inputs: JSON values that the prompt's variables took, e.g. ``{"question": ..., "documents": [...]}``.
         output: what was answered; ``None`` if nothing was.
         outcome: ok, failed or errored.
-        finish_reason: the provider's word (``stop``, ``length``, ...), if it said one.
+        finish_reason: why the answer ended, in OpenAI's words (``stop``, ``length``, ...) where there is one;
+            else the provider's word.
         latency_ms: wall time from request to the last byte, milliseconds, if known.
         usage: tokens and cost.
         reference: a right answer, if the data brought one.
@@ -121,6 +126,11 @@ class Trace:
         """The name of its call, where the app makes several and its callers name them."""
         named = self.attributes.get(CALL)
         return named if isinstance(named, str) and named else None
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether its content was deleted for its age: what is left are its numbers."""
+        return self.attributes.get(CONTENT) == EXPIRED
 
     @property
     def has_content(self) -> bool:

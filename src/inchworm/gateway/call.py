@@ -12,14 +12,14 @@ from inchworm.capture.records import Called
 from inchworm.domain.ids import TraceId
 from inchworm.gateway.applying import Applied
 from inchworm.gateway.faults import Fault
+from inchworm.gateway.kept import Kept
 from inchworm.gateway.recording import assigned
 from inchworm.gateway.resolving import Decision, Route, Serving
 from inchworm.gateway.rsgi import Exchange, Pieces
 from inchworm.gateway.units import MEMBER
 from inchworm.gateway.upstream import Answer
 from inchworm.gateway.watching import Watch
-
-DIALECT = "openai-chat"
+from inchworm.gateway.wires import Wire
 
 
 class Trouble(StrEnum):
@@ -29,6 +29,8 @@ class Trouble(StrEnum):
     CONNECT = "connect"
     CUT = "cut"
     CALLER_LEFT = "caller_left"
+    BUSY = "busy"
+    BROKEN = "broken"
     UNAPPLIED = "unapplied"
     UNCOMPARED = "uncompared"
 
@@ -74,15 +76,14 @@ class Question:
         items: the caller's headers.
         raw: the body as it came.
         body: its JSON object.
+        wire: its protocol.
         route: who is meant.
         decision: what it gets.
         applied: what is forwarded; ``None`` before that is known.
         sent: the body as it is forwarded, if it differs from the caller's.
         deadline_s: seconds that the answer may take.
         answer: the provider's answer, once its head is here.
-        pieces: what is recorded of its body.
-        size: bytes in ``pieces``.
-        truncated: whether more came than is recorded.
+        kept: what is recorded of its body.
         streamed: whether the answer is a stream of events.
         replayed_ms: how long it took in the recording that is played, milliseconds.
         ttft_s: seconds until the first content of a stream.
@@ -97,15 +98,14 @@ class Question:
     items: Sequence[tuple[str, str]]
     raw: bytes
     body: dict[str, Any]
+    wire: Wire
     route: Route
     decision: Decision
+    kept: Kept
     applied: Applied | None = None
     sent: bytes | None = None
     deadline_s: float = 0.0
     answer: Answer | None = None
-    pieces: list[bytes] = field(default_factory=list)
-    size: int = 0
-    truncated: bool = False
     streamed: bool = False
     replayed_ms: float | None = None
     ttft_s: float | None = None
@@ -116,24 +116,13 @@ class Question:
         """``NAME/ENVIRONMENT``."""
         return str(self.route.app.app)
 
-    def collect(self, piece: bytes, limit: int) -> None:
-        """Keep a piece of the answer for the record, up to ``limit`` bytes in all."""
-        room = limit - self.size
-        if room >= len(piece):
-            self.pieces.append(piece)
-            self.size += len(piece)
-        else:
-            if room > 0:
-                self.pieces.append(piece[:room])
-                self.size = limit
-            self.truncated = True
-
     def forget_answer(self) -> None:
         """The answer is nobody's: it is thrown away, and another one will come."""
         if self.answer is not None:
             self.answer.abort()
         self.answer = None
-        self.pieces, self.size, self.truncated, self.streamed = [], 0, False, False
+        self.kept.release()
+        self.streamed = False
         self.ttft_s = self.replayed_ms = None
         self.attributes.pop("provider.request_id", None)
 
@@ -147,8 +136,8 @@ class Question:
         """
         decision, applied, answer = self.decision, self.applied, self.answer
         ours = self.body.get(MEMBER)
-        if self.truncated:
-            self.attributes["response.recorded_bytes"] = self.size
+        if self.kept.truncated:
+            self.attributes["response.recorded_bytes"] = self.kept.size
         if decision.token_refused:
             self.attributes["token_refused"] = True
         status = None if answer is None else answer.head.status
@@ -160,14 +149,14 @@ class Question:
             at=self.at,
             unit=decision.unit,
             unit_from=decision.unit_from.value,
-            dialect=DIALECT,
+            dialect=self.wire.name,
             configuration=decision.configuration_id,
             assigned=None if decision.assignment is None else assigned(decision.assignment),
             inputs=None if applied is None else applied.inputs,
             reference=ours.get("reference") if isinstance(ours, dict) else None,
             request=self.raw,
             sent=self.sent,
-            response=b"".join(self.pieces) if refused is None else refused.body(),
+            response=self.kept.whole() if refused is None else self.wire.fault_body(refused),
             streamed=self.streamed,
             status=status if refused is None else refused.status,
             trouble=None if failed is None else failed.trouble.value,

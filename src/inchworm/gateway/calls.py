@@ -9,29 +9,30 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-import msgspec
-
+from inchworm.capture.fields import UnitFrom
 from inchworm.capture.stated import stated
 from inchworm.domain.ids import UnitId
 from inchworm.domain.mistakes import MISTAKES
+from inchworm.domain.rollout import UnitKind
 from inchworm.domain.trace import Assignment
+from inchworm.gateway.access import caller_of
 from inchworm.gateway.asking import Asker
 from inchworm.gateway.attributes import attributes_of_request
+from inchworm.gateway.bodies import read_object
 from inchworm.gateway.call import Call, Failed, Trouble
+from inchworm.gateway.continuing import Continued
 from inchworm.gateway.exposing import Asked, Exposer
 from inchworm.gateway.faults import (
     Fault,
     FaultError,
     internal,
     knows_nothing,
-    not_json,
     stopping,
     unknown_app,
 )
@@ -41,6 +42,7 @@ from inchworm.gateway.forwarding import (
     said_headers,
 )
 from inchworm.gateway.identity import Ids, Repeats, stated_at, trace_id
+from inchworm.gateway.kept import Kept, Memory
 from inchworm.gateway.metrics import Metrics
 from inchworm.gateway.mirroring import Mirrors
 from inchworm.gateway.recording import Recorder, durable
@@ -55,13 +57,14 @@ from inchworm.gateway.upstream import (
     TooLateError,
     UpstreamError,
 )
-from inchworm.gateway.watching import Watch
+from inchworm.gateway.watching import Watch, Watches
+from inchworm.gateway.wires import Wire
 
-_decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
 _JSON = ("content-type", "application/json")
 _TOKENS = 4096
 _STREAM = "text/event-stream"
+_BEGINNING = 2048
+"""Bytes of an answer in which its id stands."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,6 +80,7 @@ class Calls:
         unit_key: ``derive(master, Purpose.UNIT)``.
         clock: what time it is, seconds since the epoch.
         metrics: counts.
+        memory: for what is kept of answers.
         watches: of the calls in flight.
     """
 
@@ -88,22 +92,33 @@ class Calls:
     unit_key: bytes = field(repr=False)
     clock: Callable[[], float]
     metrics: Metrics
-    watches: set[Watch] = field(default_factory=set)
+    memory: Memory = field(default_factory=Memory)
+    watches: Watches = field(default_factory=Watches)
     _ids: Ids = field(default_factory=lambda: Ids(os.urandom))
     _repeats: Repeats = field(default_factory=Repeats)
     _tokens: dict[tuple[UnitId, Assignment], str] = field(default_factory=dict)
+    _continued: Continued = field(default_factory=Continued)
     _exposer: Exposer = field(init=False)
 
     def __post_init__(self) -> None:
         self._exposer = Exposer(holder=self.holder, recorder=self.recorder, metrics=self.metrics)
 
-    async def serve(self, scope: Scope, proto: Exchange, headers: Mapping[str, str], raw: bytes) -> None:
+    async def serve(
+        self, wire: Wire, scope: Scope, proto: Exchange, items: Sequence[tuple[str, str]], raw: bytes
+    ) -> None:
         """Answer one call.
+
+        Args:
+            wire: its protocol.
+            scope: the request.
+            proto: takes the answer.
+            items: its headers, names in lower case.
+            raw: the body.
 
         Raises:
             FaultError: if it is none that can be forwarded.
         """
-        call = self._begin(scope, proto, headers, raw)
+        call = self._begin(wire, scope, proto, items, raw)
         watch = call.watch
         self.watches.add(watch)
         try:
@@ -124,25 +139,25 @@ class Calls:
             call.transport = None  # granian ends the answer when nobody holds this any more
             if call.answer is not None:
                 call.answer.abort()
+            call.kept.release()
             self.mirrors.go(call)
             self.metrics.requests.add(call.app, f"{call.said_status // 100}xx")
             self.metrics.latency.observe(self._now() - call.begun, call.app)
 
     # -- before the provider
 
-    def _begin(self, scope: Scope, proto: Exchange, headers: Mapping[str, str], raw: bytes) -> Call:
+    def _begin(
+        self, wire: Wire, scope: Scope, proto: Exchange, items: Sequence[tuple[str, str]], raw: bytes
+    ) -> Call:
         begun = self._now()
+        headers = dict(items)
         serving = self.holder.serving
         if serving is None:
             raise FaultError(knows_nothing())
+        caller = caller_of(headers, serving, self.settings)
+        body = read_object(raw)
         try:
-            body = _decode(raw)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise FaultError(not_json(str(error))) from error
-        if not isinstance(body, dict):
-            raise FaultError(not_json("it is another JSON value"))
-        try:
-            route = serving.route(headers, body)
+            route = serving.route(headers, body, caller.app)
         except UnknownAppError as error:
             raise FaultError(unknown_app(f"{error.message}. {error.hint}")) from error
         app = route.app
@@ -151,8 +166,10 @@ class Calls:
         if id_ != fresh:
             id_ = self._repeats(id_)
         unit, unit_from = unit_of_request(
-            headers, body, kind=app.unit, trace_id=id_, key=self.unit_key, examples=app.examples
+            headers, body, kind=app.unit, trace_id=id_, key=self.unit_key, examples=app.examples, wire=wire
         )
+        if unit_from is UnitFrom.TRACE and app.unit is not UnitKind.REQUEST:
+            unit, unit_from = self._continued.unit(str(app.app), wire.continues(body)) or (unit, unit_from)
         at = (stated_at(headers) if self.settings.replay else None) or self.clock()
         attributes = attributes_of_request(app.asked, headers, body)
         asked = Asked(
@@ -165,11 +182,13 @@ class Calls:
             begun=begun,
             path=scope.path,
             query=scope.query_string,
-            items=scope.headers.items(),
+            items=items,
             raw=raw,
             body=body,
+            wire=wire,
             route=route,
             decision=decision,
+            kept=Kept(self.memory),
             attributes=stated(headers),
             serving=serving,
             proto=proto,
@@ -215,8 +234,8 @@ class Calls:
             return
         try:
             while piece := await answer.piece():
-                call.collect(piece if unpacker is None else unpacker.feed(piece), sys.maxsize)
-                if call.size > self.settings.recorded_bytes:
+                call.kept.hold(piece if unpacker is None else unpacker.feed(piece))
+                if call.kept.size > self.settings.recorded_bytes or self.memory.full:
                     await self._relay(call, answer, unpacker)
                     return
             if unpacker is not None:
@@ -225,16 +244,17 @@ class Calls:
             await self._fail(call, self.asker.failed(call, _as_upstream(error)))
             return
         await self._record(call, None)
+        self._continue(call)
         call.watch.close()
         headers = [*returned_headers(answer.head), *self._said(call)]
         call.said_status = answer.head.status
-        call.proto.response_bytes(answer.head.status, headers, b"".join(call.pieces))
+        call.proto.response_bytes(answer.head.status, headers, call.kept.whole())
 
     async def _relay(self, call: Call, answer: Answer, unpacker: Unpacker | None) -> None:
         """Pass an answer on as it comes, and hold its end until the record is durable."""
         call.watch.now()
         limit = self.settings.recorded_bytes
-        events = Events() if call.streamed else Plain()
+        events = Events(call.wire) if call.streamed else Plain()
         headers = [*returned_headers(answer.head), *self._said(call)]
         length = answer.head.get("content-length")
         if length is not None and unpacker is None and not call.streamed:
@@ -242,16 +262,16 @@ class Calls:
         call.said_status = answer.head.status
         call.transport = call.proto.response_stream(answer.head.status, headers)
         failed: Failed | None = None
-        begun = b"".join(call.pieces)
+        begun = call.kept.whole()
         if begun:
-            call.pieces, call.size = [], 0
-            call.collect(begun, limit)
+            call.kept.release()
+            call.kept.add(begun, limit)
             await call.transport.send_bytes(events.feed(begun))
         try:
             while piece := await answer.piece():
                 if unpacker is not None:
                     piece = unpacker.feed(piece)
-                call.collect(piece, limit)
+                call.kept.add(piece, limit)
                 out = events.feed(piece)
                 if call.ttft_s is None and events.first_content:
                     call.ttft_s = self._now() - call.begun
@@ -264,10 +284,11 @@ class Calls:
             failed = self.asker.failed(call, _as_upstream(error))
         await self._record(call, failed)
         if failed is None:
+            self._continue(call)
             last = events.rest()
         else:
             self.metrics.faults.add(failed.fault.code)
-            last = events.cut() + (failed.fault.event() if call.streamed else b"")
+            last = events.cut() + (call.wire.fault_event(failed.fault) if call.streamed else b"")
         if last:
             await call.transport.send_bytes(last)
 
@@ -292,20 +313,30 @@ class Calls:
         if stopped and call.transport is None:
             self._respond(call, failed.fault)
         elif stopped and call.transport is not None and call.streamed:
-            await call.transport.send_bytes(failed.fault.event())
+            await call.transport.send_bytes(call.wire.fault_event(failed.fault))
 
     def _respond(self, call: Call, fault: Fault) -> None:
         self.metrics.faults.add(fault.code)
         call.said_status = fault.status
         headers = [_JSON, *fault.headers, *self._said(call)]
-        call.proto.response_bytes(fault.status, headers, fault.body())
+        call.proto.response_bytes(fault.status, headers, call.wire.fault_body(fault))
 
     async def _record(self, call: Call, failed: Failed | None, *, refused: Fault | None = None) -> None:
         call.recorded = True
         if failed is not None:
             call.trouble = failed.trouble
             self.metrics.troubles.add(call.app, failed.trouble.value)
+        if call.kept.crowded:
+            self.metrics.capture_troubles.add("answer")
         await self.recorder.record(call.record(self._now(), failed, refused=refused))
+
+    def _continue(self, call: Call) -> None:
+        """The next request of the conversation may name this answer, and nothing else of whose it is."""
+        if not call.wire.holds:
+            return
+        answered = call.wire.answer_id(call.kept.beginning(_BEGINNING))
+        if answered is not None:
+            self._continued.remember(call.app, answered, call.decision.unit, call.decision.unit_from)
 
     def _said(self, call: Call) -> list[tuple[str, str]]:
         decision: Decision = call.decision

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from inchworm.capture.records import Assigned, Exposed, Rated, Record, Traced
+from inchworm.capture.records import Assigned, Exposed, Graded, Record, Traced
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InputError
 from inchworm.domain.trace import Arm
+from inchworm.gateway.ingest.grades import OurScore, ours
 
 _KINDS = ("exposed", "trace", "score")
 _MAX_STAGE = 65_535
@@ -28,10 +29,14 @@ class _Exposed(msgspec.Struct, frozen=True):
 
 class _Score(msgspec.Struct, frozen=True):
     app: str
-    trace: str
     metric: str
-    value: float
+    value: bool | int | float | str
+    trace: str | None = None
+    span: str | None = None
+    unit: str | None = None
+    id: str | None = None
     source: str = "user"
+    comment: str | None = None
     at: float | None = None
 
 
@@ -76,19 +81,25 @@ def _record(line: _Line, at: float) -> Record:
         case _Line(exposed=_Exposed() as one, score=None) if not told:
             return _exposed(one, at)
         case _Line(exposed=None, score=_Score() as one) if not told:
-            if not 0 <= one.value <= 1:
-                raise InputError("a score's value is between 0 and 1")
-            return Rated(
-                app=_app(one.app),
-                trace=_named(one.trace, "trace"),
-                metric=_named(one.metric, "metric"),
-                value=one.value,
-                source=_named(one.source, "source"),
-                at=_time(one.at, at),
-            )
+            return _graded(one, at)
         case _Line(exposed=None, score=None) if told:
             return Traced(app=_app(_traces.decode(told).app), line=told, at=at)
     raise InputError(f"it has not exactly one of {', '.join(_KINDS)}")
+
+
+def _graded(one: _Score, at: float) -> Graded:
+    said = OurScore(
+        metric=one.metric,
+        value=one.value,
+        id=one.id,
+        trace=one.trace,
+        span=one.span,
+        unit=one.unit,
+        source=one.source,
+        comment=one.comment,
+        at=one.at,
+    )
+    return ours(said, _app(one.app), at)
 
 
 def _exposed(one: _Exposed, at: float) -> Exposed:

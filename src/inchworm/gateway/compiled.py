@@ -15,7 +15,7 @@ from inchworm.domain.rendering import seen_in
 
 # What of a layer a gateway can bring into a request; of parameters and prompt it is everything.
 _APPLIED: Mapping[Layer, frozenset[str]] = {
-    Layer.INFRASTRUCTURE: frozenset({"base_url", "timeout_s"}),
+    Layer.INFRASTRUCTURE: frozenset({"base_url", "timeout_s", "max_concurrency", "retries"}),
     Layer.MODEL: frozenset({"name"}),
     Layer.CONTEXT: frozenset({"documents", "document_order", "history_turns"}),
     Layer.TOOLS: frozenset({"schemas"}),
@@ -76,6 +76,7 @@ class Compiled:
         reads_messages: whether the caller's messages matter at all.
         left_to_app: layers of which only the calling program can follow what differs from stable.
         calls: the same for the calls that have values of their own, by their names.
+        named: whether this is what such a call gets.
     """
 
     configuration: Configuration
@@ -96,6 +97,7 @@ class Compiled:
     reads_messages: bool
     left_to_app: tuple[Layer, ...]
     calls: Mapping[str, Compiled] = field(default_factory=dict)
+    named: bool = False
 
     def of(self, call: str | None) -> Compiled:
         """What a call of this name gets; the common values if the name is not known."""
@@ -110,7 +112,9 @@ def compiled(configuration: Configuration, stable: Configuration) -> Compiled:
         return common
     calls = {
         name: replace(
-            _compiled(for_call(configuration, name), for_call(stable, name)), configuration=configuration
+            _compiled(for_call(configuration, name), for_call(stable, name)),
+            configuration=configuration,
+            named=True,
         )
         for name in sorted(names)
     }

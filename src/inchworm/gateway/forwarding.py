@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Iterable
+from urllib.parse import quote, unquote
 
 from inchworm.capture.headers import CONFIGURATION, OURS, TOKEN, TRACE, UNIT
+from inchworm.domain.access import KEY_BEGINS
+from inchworm.gateway.access import PLACES, names_key, ours
 from inchworm.gateway.http1 import Head
-from inchworm.gateway.upstream import Target
+from inchworm.gateway.origins import Target
 
 # Hop by hop (RFC 9110, section 7.6.1), or said anew for the next hop; and cookies: a browser knows no ports,
 # so that those of the pages beside this gateway would go along.
@@ -21,54 +22,82 @@ _DROPPED = frozenset(
     }
 )
 _NAMES_NOTHING = frozenset({"keep-alive", "close"})
-_KEYS = ("authorization", "api-key", "x-api-key")
-_BACK = frozenset({"content-type", "retry-after", "retry-after-ms", "www-authenticate", "cf-ray"})
+_MESSAGES = "/v1/messages"
+_VERSION, _VERSION_MEANT = "anthropic-version", "2023-06-01"
+_BACK = frozenset(
+    {"content-type", "retry-after", "retry-after-ms", "www-authenticate", "cf-ray", "request-id"}
+)
 _EITHER = zlib.MAX_WBITS | 32  # gzip or zlib, as the first bytes say
 _UNPACKED = frozenset({"gzip", "x-gzip", "deflate"})
 _BACK_BEGIN = ("x-", "openai-", "anthropic-", "azureml-", "apim-", "ms-azureml-")
+_REMEMBERED = 512
 _AZURE = "/openai/"
 _AZURE_BASES = ("/openai/v1", "/openai", "/v1")
-_ENVIRONMENT = "env:"
 
 
-def sent_headers(items: Iterable[tuple[str, str]], *, key: str | None, azure: bool) -> list[tuple[str, str]]:
-    """Headers for the provider: the caller's, without hop-by-hop ones and ours.
+def sent_headers(items: Iterable[tuple[str, str]], *, key: str | None, path: str) -> list[tuple[str, str]]:
+    """Headers for the provider: the caller's, without hop-by-hop ones and ours, and without keys of ours.
 
     Args:
         items: the caller's, names in lower case.
         key: the configuration's key; used only if the caller has none of its own.
-        azure: whether the path is Azure's, which reads ``api-key``.
+        path: as the caller called it; says which header a provider reads the key from.
     """
     out: list[tuple[str, str]] = []
     own = False
     for item in items:
         name = item[0]
-        if name in _DROPPED or name.startswith(OURS):
-            if name == "connection" and item[1].lower() not in _NAMES_NOTHING:
-                return sent_headers(_without_named(items, item[1]), key=key, azure=azure)
-            continue
-        own = own or name in _KEYS
-        out.append(item)
+        fate = _fates[name] if name in _fates else _fate(name)
+        if fate is None:
+            if not names_key(item[1]):
+                out.append(item)
+        elif fate:
+            if ours(item[1]) is None and not names_key(item[1]):
+                own = True
+                out.append(item)
+        elif name == "connection" and item[1].lower() not in _NAMES_NOTHING:
+            return sent_headers(_without_named(items, item[1]), key=key, path=path)
     # What is stored must be readable; packing a small answer saves nobody anything.
     out.append(("accept-encoding", "identity"))
     if key is not None and not own:
-        out.append(("api-key", key) if azure else ("authorization", f"Bearer {key}"))
+        out.append(_key_header(key, path))
+    if path.startswith(_MESSAGES) and not any(item[0] == _VERSION for item in out):
+        out.append((_VERSION, _VERSION_MEANT))
     return out
+
+
+# Of names that came before, for most requests have the same ones: whether a header may be a key (else it is
+# dropped), None for one that is sent on; and whether one of an answer goes back.
+_fates: dict[str, bool | None] = {}
+_backs: dict[str, bool] = {}
+
+
+def _fate(name: str) -> bool | None:
+    fate = False if name in _DROPPED or name.startswith(OURS) else True if name in PLACES else None
+    if len(_fates) < _REMEMBERED:
+        _fates[name] = fate
+    return fate
+
+
+def _goes_back(name: str) -> bool:
+    goes = name in _BACK or name.startswith(_BACK_BEGIN)
+    if len(_backs) < _REMEMBERED:
+        _backs[name] = goes
+    return goes
+
+
+def _key_header(key: str, path: str) -> tuple[str, str]:
+    if is_azure(path):
+        return ("api-key", key)
+    if path.startswith(_MESSAGES):  # Anthropic's
+        return ("x-api-key", key)
+    return ("authorization", f"Bearer {key}")
 
 
 def _without_named(items: Iterable[tuple[str, str]], connection: str) -> list[tuple[str, str]]:
     """Without ``Connection`` itself and the headers that it names."""
     named = {name.strip().lower() for name in connection.split(",")} | {"connection"}
     return [item for item in items if item[0] not in named]
-
-
-def key_of(infrastructure: Mapping[str, Any], environment: Mapping[str, str]) -> str | None:
-    """The key that ``api_key: env:NAME`` refers to; ``None`` if there is no reference or no such variable."""
-    reference = infrastructure.get("api_key")
-    if not isinstance(reference, str) or not reference.startswith(_ENVIRONMENT):
-        return None
-    key = environment.get(reference.removeprefix(_ENVIRONMENT), "").strip()
-    return key if key and key.isascii() and key.isprintable() else None
 
 
 def is_azure(path: str) -> bool:
@@ -80,7 +109,8 @@ def sent_path(target: Target, path: str, query: str) -> str:
     """Path and query of the request to the provider.
 
     ``/v1/chat/completions`` becomes ``BASE/chat/completions``. Azure's paths are put behind the base without
-    its ``/openai/v1``, ``/openai`` or ``/v1``, for they bring their own.
+    its ``/openai/v1``, ``/openai`` or ``/v1``, for they bring their own. Of the query a key of ours stays
+    here.
     """
     base = target.path
     if is_azure(path):
@@ -91,6 +121,8 @@ def sent_path(target: Target, path: str, query: str) -> str:
         path = base + path
     else:
         path = base + path.removeprefix("/v1")
+    if KEY_BEGINS in unquote(query):
+        query = "&".join(part for part in query.split("&") if not names_key(unquote(part)))
     queries = "&".join(part for part in (target.query, query) if part)
     path = f"{path}?{queries}" if queries else path
     return (
@@ -109,8 +141,7 @@ def returned_headers(head: Head) -> list[tuple[str, str]]:
         (name, value)
         for name, value in head.headers
         if (
-            name in _BACK
-            or name.startswith(_BACK_BEGIN)
+            (_backs[name] if name in _backs else _goes_back(name))
             or (name == "content-encoding" and value.lower() not in _UNPACKED)
         )
         and value.isascii()

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
 HEAD_LIMIT = 64 << 10
 """Bytes that status line and headers may have."""
 _LINE_LIMIT = 4 << 10
+_CODE = re.compile(r"[1-9][0-9]{2}")
 _NO_BODY = frozenset({204, 304})
+_LONGEST_NUMBER = 18
+"""Digits of a length; beyond some thousands Python reads none."""
+_REMEMBERED = 512
+_known: dict[str, str] = {}  # names of headers that were read before, and the same in lower case
 _HEXADECIMAL = frozenset(b"0123456789abcdefABCDEF")
 
 
@@ -51,7 +57,7 @@ class Reader:
     (RFC 9112, section 6.3). Bytes past the end make the connection unusable for another answer.
     """
 
-    __slots__ = ("_kept", "_left", "_part", "head", "pieces", "reusable")
+    __slots__ = ("_kept", "_left", "_part", "begun", "head", "pieces", "reusable")
 
     def __init__(self) -> None:
         self._kept = b""
@@ -63,11 +69,8 @@ class Reader:
         """The body as far as it came; whoever takes it empties the list."""
         self.reusable = True
         """Whether the connection may carry another exchange after this one."""
-
-    @property
-    def begun(self) -> bool:
-        """Whether a single byte of it came."""
-        return self.head is not None or bool(self._kept)
+        self.begun = False
+        """Whether a single byte of it came, be it of an interim answer."""
 
     @property
     def done(self) -> bool:
@@ -80,6 +83,7 @@ class Reader:
         Raises:
             AnswerError: if it is no HTTP/1.1.
         """
+        self.begun = True
         if self._kept:
             data = self._kept + data
             self._kept = b""
@@ -129,8 +133,8 @@ class Reader:
             return data, True
         lines = data[:end].decode("latin-1").split("\r\n")
         version, _, rest = lines[0].partition(" ")
-        code = rest[:3]
-        if not version.startswith("HTTP/1.") or not (code.isdecimal() and len(code) == 3):
+        code = rest.partition(" ")[0]
+        if not version.startswith("HTTP/1.") or not _CODE.fullmatch(code):
             raise AnswerError("it does not begin as HTTP/1.1 does")
         status = int(code)
         rest_of = data[end + 4 :]
@@ -141,9 +145,14 @@ class Reader:
         headers: list[tuple[str, str]] = []
         for line in lines[1:]:
             name, colon, value = line.partition(":")
-            if not colon or not name or name[-1] in " \t" or name[0] in " \t":
-                raise AnswerError("a line among its headers is no header")
-            headers.append((name.lower(), value.strip(" \t")))
+            known = _known.get(name)
+            if known is None or not colon:
+                if not colon or not name or name[-1] in " \t" or name[0] in " \t":
+                    raise AnswerError("a line among its headers is no header")
+                known = name.lower()
+                if len(_known) < _REMEMBERED:
+                    _known[name] = known
+            headers.append((known, value.strip(" \t")))
         self.head = Head(status, headers)
         self._frame(self.head, version)
         return rest_of, False
@@ -172,7 +181,7 @@ class Reader:
             self._part = _Part.CHUNK_SIZE if chunked else _Part.UNTIL_CLOSE
         elif length is None:
             self._part = _Part.UNTIL_CLOSE
-        elif not (length.isascii() and length.isdecimal()):
+        elif not (length.isascii() and length.isdecimal() and len(length) <= _LONGEST_NUMBER):
             raise AnswerError("its length is no number")
         else:
             self._left = int(length)
@@ -204,7 +213,9 @@ class Reader:
         if line is None:
             return data, True
         digits = line.partition(b";")[0].strip(b" \t")
-        if not digits or not _HEXADECIMAL.issuperset(digits):  # int() takes 0x10 and 1_0, too
+        if not 0 < len(digits) <= _LONGEST_NUMBER or not _HEXADECIMAL.issuperset(
+            digits
+        ):  # int() takes 0x10 and 1_0, too
             raise AnswerError("the size of a chunk is no number")
         self._left = size = int(digits, 16)
         self._part = _Part.CHUNK if size else _Part.TRAILER

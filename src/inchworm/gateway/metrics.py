@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 """Bounds of the histograms, seconds."""
+Value = tuple[tuple[str, ...], float]
+"""Values of labels, and a number."""
 
 
 class Counter:
@@ -86,7 +88,7 @@ class Metrics:
         )
         self.troubles = Counter(
             "inchworm_gateway_upstream_troubles_total",
-            "Calls without a whole answer: connect, cut, deadline, caller_left.",
+            "Calls without a whole answer: connect, cut, deadline, caller_left, busy, broken.",
             ("app", "trouble"),
         )
         self.exposures = Counter(
@@ -104,7 +106,7 @@ class Metrics:
         )
         self.unmirrored = Counter(
             "inchworm_gateway_unmirrored_calls_total",
-            "Calls that were to be mirrored and were not: busy, budget, left_to_app, spool, "
+            "Calls that were to be mirrored and were not: busy, budget, held, left_to_app, spool, "
             "unattended, unmoved.",
             ("app", "why"),
         )
@@ -116,20 +118,55 @@ class Metrics:
             "What could not be recorded, by kind; the callers were served.",
             ("kind",),
         )
+        self.retries = Counter(
+            "inchworm_gateway_upstream_retries_total",
+            "Requests that were sent to a provider again: connect, 429, 503.",
+            ("upstream", "why"),
+        )
+        self.not_sent = Counter(
+            "inchworm_gateway_upstream_not_sent_total",
+            "Requests that a provider was not sent: busy, waited (past the deadline), broken.",
+            ("upstream", "why"),
+        )
         self.faults = Counter(
             "inchworm_gateway_faults_total", "The gateway's own errors, by code.", ("code",)
         )
         self.accepted = Counter(
             "inchworm_gateway_client_records_total", "Records taken from client libraries."
         )
+        self.ingested = Counter(
+            "inchworm_gateway_ingested_spans_total",
+            "Spans, runs and events taken from tracing clients, by protocol.",
+            ("protocol",),
+        )
+        self.graded = Counter(
+            "inchworm_gateway_ingested_scores_total", "Feedback taken, by protocol.", ("protocol",)
+        )
+        self.ingest_refused = Counter(
+            "inchworm_gateway_ingest_refused_total",
+            "Requests of tracing clients, and parts of them, that were refused.",
+            ("protocol", "reason"),
+        )
+        self.ingest_dropped = Counter(
+            "inchworm_gateway_ingest_dropped_total",
+            "What tracing clients sent beside their spans and is not kept.",
+            ("protocol", "what"),
+        )
         self.fetches = Counter(
             "inchworm_gateway_serving_fetches_total", "Questions for news of what to serve.", ("result",)
         )
         self._read: list[tuple[str, str, str, Callable[[], float | None]]] = []
+        self._many: list[tuple[str, str, tuple[str, ...], Callable[[], Iterable[Value]]]] = []
 
     def gauge(self, name: str, text: str, read: Callable[[], float | None]) -> None:
         """Have a number read whenever somebody asks; ``None`` leaves it out."""
         self._read.append((name, text, "gauge", read))
+
+    def gauges(
+        self, name: str, text: str, labels: Sequence[str], read: Callable[[], Iterable[Value]]
+    ) -> None:
+        """Have numbers, each with its labels' values, read whenever somebody asks."""
+        self._many.append((name, text, tuple(labels), read))
 
     def counter(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Have a number that only grows, and is counted elsewhere, read whenever somebody asks."""
@@ -145,6 +182,9 @@ class Metrics:
             value = read()
             if value is not None:
                 lines += [*_header(name, text, kind), f"{name} {value:.17g}"]
+        for name, text, labels, values in self._many:
+            lines += _header(name, text, "gauge")
+            lines += (f"{name}{_labels(labels, said)} {number:.17g}" for said, number in values())
         return "\n".join(lines) + "\n"
 
 

@@ -11,9 +11,9 @@ import asyncio
 import time
 import zlib
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, assert_never
+from typing import assert_never
 
 import msgspec
 
@@ -30,6 +30,7 @@ from inchworm.gateway.call import Call, Failed, Mirror, Question, Trouble
 from inchworm.gateway.compiled import Compiled
 from inchworm.gateway.faults import Fault, internal, stopping
 from inchworm.gateway.forwarding import Unpacker
+from inchworm.gateway.kept import Kept, Memory
 from inchworm.gateway.logs import Log
 from inchworm.gateway.metrics import Metrics
 from inchworm.gateway.recording import Recorder, durable
@@ -40,9 +41,6 @@ _SERVER_ERROR = 500
 _REMEMBERED = 100_000
 """Units whose first call was mirrored. One that is forgotten costs a call that is left out later."""
 _encode = msgspec.json.Encoder().encode
-# Nobody reads a stream as it comes, and it says what it cost only if it is asked to; what a provider stores
-# is what the caller got. A configuration that names them still wins.
-_OF_THE_CALLER = frozenset({"stream", "stream_options", "store"})
 # By its key a provider would take the mirrored request for the caller's, tried again; and it is no stream.
 _NOT_SENT = frozenset({"idempotency-key", "x-idempotency-key", "accept"})
 
@@ -60,6 +58,7 @@ class Mirrors:
         clock: what time it is, seconds since the epoch.
         metrics: counts.
         log: says.
+        memory: for what is kept of answers.
     """
 
     settings: Settings
@@ -70,6 +69,7 @@ class Mirrors:
     clock: Callable[[], float]
     metrics: Metrics
     log: Log
+    memory: Memory = field(default_factory=Memory)
     _waiting: int = 0
     _bytes: int = 0
     _begun: Counter[tuple[RolloutId, int]] = field(default_factory=Counter)
@@ -141,6 +141,7 @@ class Mirrors:
             ],
             raw=call.raw,
             body=call.body,
+            wire=call.wire,
             route=call.route,
             decision=replace(
                 call.decision,
@@ -152,6 +153,7 @@ class Mirrors:
                 token_refused=False,
                 shadow=None,
             ),
+            kept=Kept(self.memory),
         )
         gone = _stopped() if call.watch.stopped else uncompared(call)
         stable = call.route.app.configurations[table.stable]
@@ -176,6 +178,8 @@ class Mirrors:
             return "left_to_app"
         if not self._moves(call, candidate):
             return "unmoved"
+        if call.wire.mirrored(call.body) is None:
+            return "held"
         # The first of a unit's calls is evidence, those after it say the same again (docs/deciding.md).
         if (candidate.rollout_id, call.decision.unit) in self._had:
             return "again"
@@ -229,12 +233,13 @@ class Mirrors:
         result = "refused" if refused is not None else "answered" if gone is None else gone.trouble.value
         self.metrics.mirrored.add(question.app, result)
         called = question.record(time.perf_counter(), gone, refused=refused)
+        question.kept.release()
         await self.recorder.record(Shadowed(**msgspec.structs.asdict(called), shadow_of=trace))
 
     async def _answer(self, question: Question, stable: Compiled) -> Failed | Fault | None:
         """Ask the candidate; why there is no whole answer, if there is none."""
-        body = mirrored_body(question.body)
-        if len(body) < len(question.body):
+        body = question.wire.mirrored(question.body)
+        if body is not None and body != question.body:
             question.body, question.raw = body, _encode(body)
         if (fault := self.asker.prepare(question)) is not None:
             return fault
@@ -243,7 +248,7 @@ class Mirrors:
             said = f"the candidate's {which} could not be put into this request, so it was not asked"
             return _not_sent(Trouble.UNAPPLIED, said)
         question.begun = time.perf_counter()
-        got = await self.asker.send(question)
+        got = await self.asker.send(question, patient=False)
         if not isinstance(got, Answer):
             return got
         if question.replayed_ms is not None and question.replayed_ms > 1e3 * question.deadline_s:
@@ -252,7 +257,7 @@ class Mirrors:
         question.streamed = (got.head.get("content-type") or "").startswith("text/event-stream")
         try:
             while piece := await got.piece():
-                question.collect(
+                question.kept.add(
                     piece if unpacker is None else unpacker.feed(piece), self.settings.recorded_bytes
                 )
             if unpacker is not None:
@@ -262,11 +267,6 @@ class Mirrors:
         except zlib.error as error:
             return self.asker.failed(question, UpstreamError(f"sent what cannot be unpacked: {error}"))
         return None
-
-
-def mirrored_body(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The caller's body without what is for the caller's own answer alone."""
-    return {name: value for name, value in body.items() if name not in _OF_THE_CALLER}
 
 
 def uncompared(call: Call) -> Failed | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from inchworm.capture.records import Assigned, Called, Exposed, Mirrored, encode
-from inchworm.capture.spool import Spool
+from inchworm.capture.spool import Spool, SpoolFullError
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InchwormError, StoreError
 from inchworm.domain.ids import RolloutId, UnitId
@@ -17,6 +17,8 @@ from inchworm.domain.trace import Assignment
 from inchworm.gateway.logs import Log
 from inchworm.gateway.metrics import Metrics
 from inchworm.gateway.sessions import Sessions
+
+_PATIENCE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Recorder:
         self._spool, self._sessions = spool, sessions
         self._clock, self._metrics, self._log = clock, metrics, log
         self._pending: dict[tuple[RolloutId, UnitId], _Pending] = {}
+        self._latest: asyncio.Future[None] | None = None
         self._trouble: str | None = None
 
     def kept(self, rollout_id: RolloutId, unit: UnitId) -> Assignment | None:
@@ -119,7 +122,7 @@ class Recorder:
         except OverflowError:  # an integer beyond 64 bits; the caller said it, so the request has it too
             data = encode(msgspec.structs.replace(called, inputs=None, reference=None))
         try:
-            await self._spool.add(data)
+            await self._added(data)
         except InchwormError as error:
             self.failed("call", error)
             return False
@@ -127,6 +130,29 @@ class Recorder:
             self._trouble = None
             self._log.info("capture_works_again")
         return True
+
+    async def _added(self, data: bytes) -> None:
+        """Wait until a record is durable, and before that for room, while what came before is being written.
+
+        Many long answers may end in one moment: when their provider goes away, or this gateway is stopped.
+
+        Raises:
+            InchwormError: if it cannot be written.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _PATIENCE_S
+        while True:
+            try:
+                written = self._spool.add(data)
+            except SpoolFullError:
+                before, left = self._latest, end - loop.time()
+                if before is None or before.done() or left <= 0:
+                    raise
+                await asyncio.wait((before,), timeout=left)
+            else:
+                self._latest = written
+                await written
+                return
 
     def failed(self, kind: str, error: InchwormError) -> None:
         """Count, and say, that something could not be recorded."""

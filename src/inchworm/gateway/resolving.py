@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hmac
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from inchworm.capture.fields import UnitFrom
 from inchworm.capture.headers import APP, CALL, CONFIGURATION, TOKEN
+from inchworm.domain.access import key_digest, read_key
 from inchworm.domain.assignment import Token
 from inchworm.domain.calls import CALLS, merged
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InputError, NotFoundError
 from inchworm.domain.ids import ConfigurationId, RolloutId, UnitId
-from inchworm.domain.published import Published, PublishedApp
+from inchworm.domain.published import Published, PublishedApp, PublishedKey
 from inchworm.domain.rollout import UnitKind
 from inchworm.domain.serving import NO_ATTRIBUTES, Candidate, Resolver, ServingTable
 from inchworm.domain.trace import Assignment
@@ -122,12 +125,17 @@ class Serving:
     Args:
         published: what the control plane says.
         token_key: ``derive(master, Purpose.TOKEN)``.
+        clock: what time it is, seconds since the epoch; ends keys.
 
     Raises:
         InputError: if a table names a configuration that was not published with it.
     """
 
-    def __init__(self, published: Published, token_key: bytes) -> None:
+    def __init__(
+        self, published: Published, token_key: bytes, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._clock = clock
+        self._keys = {one.id: one for one in published.keys}
         self.apps: tuple[ServedApp, ...] = tuple(_served(one) for one in published.apps)
         self._token_key = token_key
         self._by_ref = {str(one.app): one for one in self.apps}
@@ -148,8 +156,19 @@ class Serving:
         """The rollouts in flight, whose kept assignments still count."""
         return frozenset(one.rollout_id for one in self.apps if one.rollout_id is not None)
 
-    def route(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> Route:
-        """Who is meant: by the header, else by a model ``app:NAME/call``, else the first app.
+    def key(self, written: str) -> PublishedKey | None:
+        """The key that is written so, if it may send now."""
+        parts = read_key(written)
+        found = None if parts is None else self._keys.get(parts[0])
+        if found is None or parts is None:
+            return None
+        known = hmac.compare_digest(found.digest, key_digest(parts[1]))
+        return found if known and (found.expires_at is None or self._clock() < found.expires_at) else None
+
+    def route(
+        self, headers: Mapping[str, str], body: Mapping[str, Any], bound: AppRef | None = None
+    ) -> Route:
+        """Who is meant: by the header, else a model ``app:NAME/call``, else the key, else the first app.
 
         ``NAME`` without an environment means ``NAME/production``, or the first environment that is served.
         The call is the header ``inchworm-call``, else the body's ``inchworm.call``, else the model's.
@@ -157,9 +176,11 @@ class Serving:
         Args:
             headers: by lower-case names.
             body: the request's JSON object.
+            bound: the only app that the caller's key sends for, if it is bound to one.
 
         Raises:
-            UnknownAppError: if that app is not served; the message names those that are.
+            UnknownAppError: if that app is not served, the message names those that are; or if it is not the
+                key's.
         """
         model = body.get("model")
         name, call = headers.get(APP, ""), None
@@ -171,15 +192,22 @@ class Serving:
         ours = body.get(MEMBER)
         stated = headers.get(CALL) or (ours.get("call") if isinstance(ours, dict) else None) or call
         return Route(
-            app=self.app(name), call=stated[:LONGEST] if isinstance(stated, str) and stated else None
+            app=self.app(name, bound), call=stated[:LONGEST] if isinstance(stated, str) and stated else None
         )
 
-    def app(self, name: str) -> ServedApp:
-        """The app by ``NAME/ENVIRONMENT`` or ``NAME``; the first for an empty name.
+    def app(self, name: str, bound: AppRef | None = None) -> ServedApp:
+        """The app by ``NAME/ENVIRONMENT`` or ``NAME``; the key's for an empty name, else the first.
 
         Raises:
-            UnknownAppError: if it is not served.
+            UnknownAppError: if it is not served, or is not the one that the key is bound to.
         """
+        if bound is not None:
+            if name not in {"", bound.app, str(bound)}:
+                raise UnknownAppError(
+                    f'this key sends for {bound} alone, not for "{name[:LONGEST]}"',
+                    hint=f"leave the header {APP} out, or use another key",
+                )
+            name = str(bound)
         found = (
             self._by_ref.get(name)
             or self._by_name.get(name)

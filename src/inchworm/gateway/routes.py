@@ -20,6 +20,7 @@ from inchworm.domain.errors import InchwormError, InputError
 from inchworm.domain.ids import RolloutId, UnitId
 from inchworm.domain.mistakes import where
 from inchworm.domain.trace import Arm, Assignment
+from inchworm.gateway.access import ANYBODY, Caller, caller_of
 from inchworm.gateway.calls import Calls
 from inchworm.gateway.client_records import read_records
 from inchworm.gateway.faults import (
@@ -27,8 +28,10 @@ from inchworm.gateway.faults import (
     FaultError,
     internal,
     knows_nothing,
+    no_memory,
     not_allowed,
     not_found,
+    not_its_app,
     spool_full,
     too_large,
     unusable,
@@ -37,15 +40,17 @@ from inchworm.gateway.faults import (
     wrong_type,
 )
 from inchworm.gateway.hosts import Hosts
+from inchworm.gateway.ingest import Ingest
 from inchworm.gateway.logs import Log
 from inchworm.gateway.metrics import CONTENT_TYPE, Metrics
 from inchworm.gateway.ofrep import ALL, Flags
+from inchworm.gateway.passing import Passing, asking_wire, passed_at
 from inchworm.gateway.recording import Recorder
 from inchworm.gateway.rsgi import Closed, Exchange, Scope
 from inchworm.gateway.serving import Holder
 from inchworm.gateway.settings import Settings
+from inchworm.gateway.wires import Wire, wire_at
 
-MODEL_ROUTES = re.compile(r"/v1/chat/completions|/openai/(?:deployments/[^/]+|v1)/chat/completions")
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.-]+\+)?json(?:\s*;.*)?", re.IGNORECASE)
 _LINES_TYPE = re.compile(r"application/(?:x-ndjson|jsonl|x-jsonlines|json)(?:\s*;.*)?", re.IGNORECASE)
 _JSON = ("content-type", "application/json")
@@ -61,7 +66,9 @@ class Routes:
     Attributes:
         settings: limits, and who this is.
         calls: serves the model routes.
+        passing: serves what is passed on beside them.
         flags: evaluates feature flags.
+        ingest: takes in what tracing clients send.
         holder: what is served.
         recorder: remembers exposures.
         spool: takes what clients report.
@@ -70,11 +77,14 @@ class Routes:
         clock: what time it is, seconds since the epoch.
         metrics: counts.
         log: says.
+        held: bytes of the requests for models that are being answered.
     """
 
     settings: Settings
     calls: Calls
+    passing: Passing
     flags: Flags
+    ingest: Ingest
     holder: Holder
     recorder: Recorder
     spool: Spool
@@ -83,46 +93,54 @@ class Routes:
     clock: Callable[[], float]
     metrics: Metrics
     log: Log
+    held: int = 0
 
     async def __call__(self, scope: Scope, proto: Exchange) -> None:
         """Answer one request (RSGI)."""
         try:
             await self._dispatch(scope, proto)
         except FaultError as error:
-            self._say(proto, error.fault)
+            self._say(scope, proto, error.fault)
         except Closed:  # who asked has left
             return
         except Exception as error:  # noqa: BLE001  # the outermost edge: granian would drop the caller without a word
             self.log.alarm("mistake", what=where(error))
-            self._say(proto, internal())
+            self._say(scope, proto, internal())
 
-    def _say(self, proto: Exchange, fault: Fault) -> None:
+    def _say(self, scope: Scope, proto: Exchange, fault: Fault) -> None:
+        """Answer a fault, in the words of the protocol that was called."""
         self.metrics.faults.add(fault.code)
-        proto.response_bytes(fault.status, [_JSON, *fault.headers], fault.body())
+        wire = wire_at(scope.path) or asking_wire(scope.path, dict(scope.headers.items()))
+        body = wire.fault_body(fault)
+        proto.response_bytes(fault.status, [_JSON, *fault.headers], body)
 
     async def _dispatch(self, scope: Scope, proto: Exchange) -> None:
         # HTTP/2 has no Host header; it says the same as the authority.
         if not self.hosts.knows(scope.headers.get("host") or scope.authority):
             raise FaultError(wrong_host())
         path, method = scope.path, scope.method
-        if path == "/v1/chat/completions" or MODEL_ROUTES.fullmatch(path):
+        if (wire := wire_at(path)) is not None:
             _only(method, "POST")
-            headers = dict(scope.headers.items())
-            _typed(headers, _JSON_TYPE, "application/json")
-            raw = await self._body(proto, headers)
-            await self.calls.serve(scope, proto, headers, raw)
+            await self._call(wire, scope, proto)
             return
         if path == ALL or path.startswith(f"{ALL}/"):
             _only(method, "POST")
+            self._known(scope)
             await self._flags(scope, proto)
+            return
+        if (door := self.ingest.door(path)) is not None:
+            await self.ingest.serve(door, scope, proto)
+            return
+        if path.startswith(("/v1/", "/openai/v1/")) and await self._passed(scope, proto):
             return
         match path:
             case "/inchworm/v1/serving":
                 _only(method, "GET")
+                self._known(scope)
                 await self._serving(scope, proto)
             case "/inchworm/v1/records":
                 _only(method, "POST")
-                await self._records(scope, proto)
+                await self._records(scope, proto, self._known(scope))
             case "/-/health":
                 _only(method, "GET")
                 _json(proto, {"status": "ok", "name": self.settings.name})
@@ -139,6 +157,55 @@ class Routes:
                 _json(proto, {"rotated": True})
             case _:
                 raise FaultError(not_found(path))
+
+    async def _call(self, wire: Wire, scope: Scope, proto: Exchange) -> None:
+        items = scope.headers.items()
+        headers = dict(items)
+        _typed(headers, _JSON_TYPE, "application/json")
+        size = min(int(headers.get("content-length", "0")), self.settings.max_body)
+        try:
+            if self.settings.require_key:  # nothing is held for strangers
+                self._known(scope)
+            # A call that is not recorded is served all the same; one that cannot even be held is not.
+            self._check_room(size)
+        except FaultError:
+            await self._throw_away(proto)
+            raise
+        self.held += size
+        try:
+            raw = await self._body(proto, headers)
+            self._check_room(len(raw) - size)
+            self.held += len(raw) - size
+            size = len(raw)
+            await self.calls.serve(wire, scope, proto, items, raw)
+        finally:
+            self.held -= size
+
+    def _check_room(self, size: int) -> None:
+        if size > 0 and self.held + size > self.settings.held_bytes:
+            raise FaultError(no_memory())
+
+    async def _throw_away(self, proto: Exchange) -> None:
+        """Read the body of a request that is refused: who has not finished sending sees no answer."""
+        size = 0
+        async for piece in proto:
+            size += len(piece)
+            if size > _LINGER * self.settings.max_body:
+                break
+
+    async def _passed(self, scope: Scope, proto: Exchange) -> bool:
+        headers = dict(scope.headers.items())
+        passed = passed_at(scope.path, headers)
+        if passed is None:
+            return False
+        if scope.method not in passed.methods.split(", "):
+            raise FaultError(wrong_method(scope.method, passed.methods))
+        raw = b""
+        if scope.method == "POST":
+            _typed(headers, _JSON_TYPE, "application/json")
+            raw = await self._body(proto, headers)
+        await self.passing.serve(passed.wire, scope, proto, headers, raw)
+        return True
 
     async def _body(self, proto: Exchange, headers: Mapping[str, str]) -> bytes:
         limit = self.settings.max_body
@@ -157,6 +224,15 @@ class Routes:
         if size > limit:
             raise FaultError(too_large(limit))
         return b"".join(pieces)
+
+    def _known(self, scope: Scope) -> Caller:
+        """Who calls; what is refused is the same as for calls of a model."""
+        serving = self.holder.serving
+        if serving is not None:
+            return caller_of(dict(scope.headers.items()), serving, self.settings)
+        if self.settings.require_key:  # nobody can be told from anybody yet
+            raise FaultError(knows_nothing())
+        return ANYBODY
 
     def _allowed(self, scope: Scope) -> None:
         shown = scope.headers.get("authorization") or ""
@@ -189,7 +265,7 @@ class Routes:
         said = await (self.flags.one(key, headers, raw) if key else self.flags.all(headers, raw))
         proto.response_bytes(said.status, [*said.headers], said.body)
 
-    async def _records(self, scope: Scope, proto: Exchange) -> None:
+    async def _records(self, scope: Scope, proto: Exchange, caller: Caller) -> None:
         headers = dict(scope.headers.items())
         _typed(headers, _LINES_TYPE, "application/x-ndjson")
         body = await self._body(proto, headers)
@@ -197,6 +273,8 @@ class Routes:
             records = read_records(body, at=self.clock())
         except InputError as error:
             raise FaultError(unusable(error.message)) from error
+        if caller.app is not None and (foreign := {one.app for one in records} - {str(caller.app)}):
+            raise FaultError(not_its_app(str(caller.app), min(foreign)))
         try:
             waited = [self.spool.add(encode(record)) for record in records]
             if waited:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import random
 import signal
 import socket
 import sys
@@ -24,17 +25,22 @@ from inchworm.gateway.calls import Calls
 from inchworm.gateway.exposing import Exposer
 from inchworm.gateway.hosts import Hosts
 from inchworm.gateway.identity import Ids
+from inchworm.gateway.ingest import open_ingest
+from inchworm.gateway.kept import Memory
 from inchworm.gateway.logs import Log
 from inchworm.gateway.metrics import Metrics
 from inchworm.gateway.mirroring import Mirrors
 from inchworm.gateway.ofrep import Flags
+from inchworm.gateway.passing import Passing
 from inchworm.gateway.recording import Recorder
 from inchworm.gateway.resolving import Serving
 from inchworm.gateway.routes import Routes
+from inchworm.gateway.sending import Sender
 from inchworm.gateway.serving import FILE, Fetcher, Holder
 from inchworm.gateway.sessions import Sessions
 from inchworm.gateway.settings import Settings
 from inchworm.gateway.upstream import Client, Target
+from inchworm.providers.secrets import Secrets
 
 _BACKLOG, _AT_ONCE = 1024, 8192
 _LAST_WORDS_S = 2.0
@@ -55,7 +61,8 @@ def run(settings: Settings) -> int:
 
 async def _serve(settings: Settings, log: Log) -> None:
     _check_free(settings)
-    Target.of(settings.upstream)  # better said now than with every call
+    for url in (settings.upstream, settings.anthropic):
+        Target.of(url)  # better said now than with every call
     master = master_key(settings.data)
     metrics = Metrics()
     unit_key = derive(master, Purpose.UNIT)
@@ -73,10 +80,12 @@ async def _serve(settings: Settings, log: Log) -> None:
         clock=time.time,
         patience_s=settings.poll_s + _SILENCE_S,
     )
-    client = Client()
+    client = Client(os.environ)
+    sender = Sender(client=client, random=random.random, metrics=metrics)
     recorder = Recorder(spool, sessions, clock=time.time, metrics=metrics, log=log)
     bearer = derive(master, Purpose.GATEWAY).hex()
-    asker = Asker(settings=settings, client=client, environment=os.environ, metrics=metrics)
+    asker = Asker(settings=settings, sender=sender, secrets=Secrets(os.environ), metrics=metrics)
+    memory = Memory(settings.kept_bytes)
     mirrors = Mirrors(
         settings=settings,
         asker=asker,
@@ -86,6 +95,7 @@ async def _serve(settings: Settings, log: Log) -> None:
         clock=time.time,
         metrics=metrics,
         log=log,
+        memory=memory,
     )
     calls = Calls(
         settings=settings,
@@ -96,15 +106,27 @@ async def _serve(settings: Settings, log: Log) -> None:
         unit_key=unit_key,
         clock=time.time,
         metrics=metrics,
+        memory=memory,
     )
     routes = Routes(
         settings=settings,
         calls=calls,
+        passing=Passing(settings=settings, holder=holder, asker=asker),
         flags=Flags(
             holder=holder,
             exposer=Exposer(holder=holder, recorder=recorder, metrics=metrics),
             unit_key=unit_key,
             clock=time.time,
+        ),
+        ingest=open_ingest(
+            settings=settings,
+            holder=holder,
+            spool=spool,
+            recorder=recorder,
+            client=client,
+            bearer=bearer,
+            clock=time.time,
+            metrics=metrics,
         ),
         holder=holder,
         recorder=recorder,
@@ -120,6 +142,13 @@ async def _serve(settings: Settings, log: Log) -> None:
         sessions.only(serving.rollout_ids())
 
     _gauges(metrics, holder, spool, sessions, calls)
+    metrics.gauge(
+        "inchworm_gateway_held_bytes", "Bytes of the requests that are being answered.", lambda: routes.held
+    )
+    metrics.gauge(
+        "inchworm_gateway_kept_bytes", "Bytes of answers that wait to be recorded.", lambda: memory.held
+    )
+    _sending_gauges(metrics, sender)
     try:
         if holder.recall() and holder.serving is not None:
             taken(holder.serving)
@@ -214,6 +243,7 @@ def _gauges(metrics: Metrics, holder: Holder, spool: Spool, sessions: Sessions, 
         ("inchworm_gateway_kept_units", "Units whose arm is remembered.", lambda: sessions.stats().units),
         ("inchworm_gateway_spool_pending", "Records that wait for the disk.", lambda: spool.stats().pending),
         ("inchworm_gateway_spool_bytes", "Bytes in the spool.", lambda: spool.stats().segments_bytes),
+        ("inchworm_gateway_spool_free_bytes", "Bytes free on its disk.", lambda: spool.stats().free_bytes),
     )
     for name, text, read in gauges:
         metrics.gauge(name, text, read)
@@ -224,4 +254,25 @@ def _gauges(metrics: Metrics, holder: Holder, spool: Spool, sessions: Sessions, 
         "inchworm_gateway_spool_failed_total",
         "Records that could not be written.",
         lambda: spool.stats().failed,
+    )
+
+
+def _sending_gauges(metrics: Metrics, sender: Sender) -> None:
+    metrics.gauges(
+        "inchworm_gateway_upstream_in_flight",
+        "Requests that a provider was sent and has not answered wholly.",
+        ("upstream", "limit"),
+        lambda: ((labels, gate.in_flight) for labels, gate in sender.gates()),
+    )
+    metrics.gauges(
+        "inchworm_gateway_upstream_waiting",
+        "Requests that wait for a place.",
+        ("upstream", "limit"),
+        lambda: ((labels, gate.waiting) for labels, gate in sender.gates()),
+    )
+    metrics.gauges(
+        "inchworm_gateway_upstream_breaker",
+        "How the breaker stands: 0 closed, 1 open, 2 half-open.",
+        ("upstream", "configuration"),
+        lambda: ((labels, breaker.state) for labels, breaker in sender.breakers()),
     )

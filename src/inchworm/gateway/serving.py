@@ -80,7 +80,8 @@ class Holder:
             InputError: if it cannot be read, or was not signed for this installation.
         """
         try:
-            serving = Serving(Published.read(self._published_key, document), self._token_key)
+            published = Published.read(self._published_key, document)
+            serving = Serving(published, self._token_key, clock=self._clock)
         except InputError:
             raise
         except (InchwormError, *MISTAKES) as error:

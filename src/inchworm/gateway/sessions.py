@@ -209,3 +209,51 @@ def _open(path: Path) -> int:
         os.close(file)
         raise
     return file
+
+
+def forget_kept(folder: Path, key: bytes, units: Collection[UnitId]) -> int:
+    """Take units out of the journals of a gateway that may be running; how many entries.
+
+    Each entry is overwritten in place with random digits: a gateway only ever adds at the end. What one has
+    in memory, a hash with the installation's key and an arm, goes with its process or the rollout.
+
+    Args:
+        folder: of one gateway, as :class:`Sessions` takes it.
+        key: the same.
+        units: ids as callers sent them.
+
+    Raises:
+        StoreError: if a journal cannot be read or written.
+    """
+    names = {hashlib.blake2b(unit.encode(), digest_size=8, key=key).digest() for unit in units}
+    count = 0
+    try:
+        for path in sorted(folder.iterdir()):
+            if _NAME.fullmatch(path.name):
+                count += _overwrite(path, names)
+    except FileNotFoundError:
+        return count
+    except OSError as error:
+        raise StoreError(f"the kept assignments in {folder} cannot be changed: {error.strerror}") from error
+    return count
+
+
+def _overwrite(path: Path, names: Collection[bytes]) -> int:
+    file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    count = 0
+    try:
+        data = os.pread(file, os.fstat(file).st_size, 0)
+        if not data.startswith(MAGIC):
+            return 0
+        for start in range(len(MAGIC), len(data) - _SIZE + 1, _SIZE):
+            if data[start : start + 8] in names:  # a little-endian number of the hash is the hash
+                record = os.urandom(8) + data[start + 8 : start + _RECORD.size]
+                whole = record + _CHECK.pack(xxhash.xxh32_intdigest(record))
+                if os.pwrite(file, whole, start) != _SIZE:
+                    raise OSError(0, "only a part was written")
+                count += 1
+        if count:
+            os.fsync(file)
+    finally:
+        os.close(file)
+    return count

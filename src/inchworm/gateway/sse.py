@@ -1,7 +1,8 @@
 """Watching a stream of server-sent events go by. Pure; the bytes are never changed.
 
 An incomplete event is of no use to anybody, so it is held until it is complete; that delays nothing, and
-after a cut nothing half stands before the error event. The final event is held until it is let go.
+after a cut nothing half stands before the error event. The final event is held until it is let go; what it
+is, and which event has content, the wire says.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from typing import Any, Protocol
 
 import msgspec
 
-_HELD_LIMIT = 64 << 10
-"""Bytes of an event without an end that are held; what is longer passes as it comes."""
+from inchworm.gateway.wires import OPENAI_CHAT, Wire
+
+_HELD_LIMIT, _FINAL_LIMIT = 1 << 20, 4 << 20
+"""Bytes of an event without an end, and of the final one, that are held; longer ones pass as they come."""
+_SHORT = 64 << 10
+_END_LONGEST = 3  # bytes of an event's end but its last
 _END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
-_DONE = re.compile(rb"(?:^|[\r\n])(data: ?\[DONE\])")
-_SAYS = ("content", "tool_calls", "refusal", "function_call", "reasoning_content", "reasoning", "audio")
 _decode = msgspec.json.Decoder().decode
 
 
@@ -39,40 +42,84 @@ class Watch(Protocol):
 
 
 class Events:
-    """Holds back incomplete events and the final ``[DONE]``; notices the first content."""
+    """Holds back incomplete events and the final one; notices the first content.
 
-    __slots__ = ("_held", "_over", "first_content")
+    Args:
+        wire: the protocol.
+    """
 
-    def __init__(self) -> None:
-        self._held = b""
-        self._over = False
+    __slots__ = ("_ending", "_held", "_open", "_over", "_says", "_size", "first_content")
+
+    def __init__(self, wire: Wire = OPENAI_CHAT) -> None:
+        self._ending, self._says = wire.ending, wire.says_something
+        self._held: list[bytes] = []
+        self._size = 0
+        self._over = self._open = False
         self.first_content = False
 
     def feed(self, piece: bytes) -> bytes:
         """What may go to the caller now."""
-        if self._over:  # behind [DONE] there is nothing to hurry for, and nothing that anybody reads
-            if len(self._held) < _HELD_LIMIT:
-                self._held += piece
+        if self._over:
+            return self._behind(piece)
+        if self._size > _SHORT and self._goes_on(piece):
             return b""
-        data = self._held + piece if self._held else piece
+        data = self.rest() + piece if self._size else piece
         end = _last_end(data)
-        if not self.first_content and end:
-            self.first_content = any(map(_says_something, data[:end].splitlines()))
-        if b"[DONE]" in data and (found := _DONE.search(data)) is not None:
+        if end:
+            self._open = False
+            if not self.first_content:
+                self.first_content = any(map(self._says_something, data[:end].splitlines()))
+        ending = self._ending
+        if ending.hint in data and (found := ending.mark.search(data)) is not None:
             self._over = True
             end = found.start(1)
         elif len(data) - end > _HELD_LIMIT:
+            self._open = True
             end = len(data)
-        self._held = data[end:]
+        self._hold(data[end:])
         return data[:end]
+
+    def _goes_on(self, piece: bytes) -> bool:
+        """Whether a long event does not end in this piece, which is held then, with nothing read again."""
+        seen = b"".join(self._held[-_END_LONGEST:])[-_END_LONGEST:] + piece
+        if self._size + len(piece) > _HELD_LIMIT or _END.search(seen) is not None:
+            return False
+        self._held.append(piece)
+        self._size += len(piece)
+        return True
+
+    def _behind(self, piece: bytes) -> bytes:
+        """What may go of what comes behind the beginning of the final event."""
+        terse = self._ending.terse
+        if self._size < _SHORT if terse else self._size + len(piece) <= _FINAL_LIMIT:
+            self._held.append(piece)
+            self._size += len(piece)
+        elif not terse:  # it holds the whole answer again: of a very long one the last byte waits
+            data = self.rest() + piece
+            self._open = True
+            self._hold(data[-1:])
+            return data[:-1]
+        return b""  # of what is terse nobody reads what is behind
+
+    def _hold(self, data: bytes) -> None:
+        self._held, self._size = [data] if data else [], len(data)
+
+    def _says_something(self, line: bytes) -> bool:
+        if not line.startswith(b"data:"):
+            return False
+        try:
+            event: Any = _decode(line[5:])
+        except msgspec.DecodeError:
+            return False
+        return isinstance(event, dict) and self._says(event)
 
     def rest(self) -> bytes:
         """The final event, or what is incomplete at the end of a malformed stream."""
-        return self._held
+        return self._held[0] if len(self._held) == 1 else b"".join(self._held)
 
     def cut(self) -> bytes:
-        """Nothing: half an event would garble the one that says what happened."""
-        return b""
+        """Nothing, for half an event would garble what is said of it; its end, if half is out already."""
+        return b"\n\n" if self._open else b""
 
 
 class Plain:
@@ -106,18 +153,3 @@ def _last_end(data: bytes) -> int:
     if b"\r" not in data:
         return simple + 2 if simple >= 0 else 0
     return max((found.end() for found in _END.finditer(data)), default=0)
-
-
-def _says_something(line: bytes) -> bool:
-    if not line.startswith(b"data:"):
-        return False
-    try:
-        event: Any = _decode(line[5:])
-    except msgspec.DecodeError:
-        return False
-    choices = event.get("choices") if isinstance(event, dict) else None
-    for choice in choices if isinstance(choices, list) else ():
-        delta = choice.get("delta") if isinstance(choice, dict) else None
-        if isinstance(delta, dict) and any(delta.get(name) for name in _SAYS):
-            return True
-    return False

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from inchworm.capture.fields import PEOPLE, UnitFrom
+from inchworm.capture.fields import PEOPLE, UnitFrom, conversation_of, keyed_hash
 from inchworm.capture.headers import UNIT
 from inchworm.domain.ids import TraceId, UnitId
 from inchworm.domain.rollout import UnitKind
+from inchworm.gateway.wires import OPENAI_CHAT, Wire
 
 MEMBER = "inchworm"
 """The member of a body that is ours: ``{"inputs": {...}, "unit": ..., "call": ...}``; never forwarded."""
 LONGEST = 512
 """Characters of an id that is kept as it is; a longer one stands as its keyed hash."""
-_READ = 16_384  # characters of a first message that are hashed, with its length
 _USERS = ("user_id", "user.id", "user", "safety_identifier")
 _BY_KIND = {
     UnitKind.SESSION: PEOPLE,
@@ -32,12 +30,16 @@ def unit_of_request(
     trace_id: TraceId,
     key: bytes,
     examples: Collection[str] = (),
+    wire: Wire = OPENAI_CHAT,
 ) -> tuple[UnitId, UnitFrom]:
     """The unit of a request, and where it comes from. What has a wrong type counts as absent.
 
     The first of: the header ``inchworm-unit``; the body's ``inchworm.unit``; a session or user that the
     body's ``metadata`` or the body itself names (for kind ``user``: users before sessions); the keyed hash of
     the first thing the user said; the trace's own id. For kind ``request`` it is the trace's id at once.
+
+    Of the responses protocol, ``conversation`` names a session. ``prompt_cache_key`` names none: programs
+    give the same one to everybody who gets the same prompt.
 
     Args:
         headers: by lower-case names.
@@ -47,6 +49,7 @@ def unit_of_request(
         key: ``derive(master, Purpose.UNIT)``.
         examples: user messages that the app's configurations put before the conversation; they say nothing
             of who is talking.
+        wire: the protocol of the request.
     """
     if kind is UnitKind.REQUEST:
         return UnitId(trace_id), UnitFrom.TRACE
@@ -56,24 +59,17 @@ def unit_of_request(
     if isinstance(ours, dict) and (stated := identifier(ours.get("unit"), key)) is not None:
         return stated, UnitFrom.STATED
     named = metadata if isinstance(metadata, dict) else {}
+    also = wire.named(body)
     for name in _BY_KIND[kind]:
         if name in named and (found := identifier(named[name], key)) is not None:
             return found, UnitFrom.METADATA
         if name in body and (found := identifier(body[name], key)) is not None:
             return found, UnitFrom.METADATA
-    if said := _first_said(body.get("messages"), examples):
-        return UnitId(f"conversation-{_hash(said, key)[:16]}"), UnitFrom.FIRST_USER_MESSAGE
+        if name in also and (found := identifier(also[name], key)) is not None:
+            return found, UnitFrom.METADATA
+    if said := _first_said(wire.said(body), examples):
+        return conversation_of(said, key), UnitFrom.FIRST_USER_MESSAGE
     return UnitId(trace_id), UnitFrom.TRACE
-
-
-def text_of(content: Any) -> str | None:
-    """The text of a message: its content, or its only part that is a text; ``None`` if it is less plain."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return None
-    texts = [part.get("text") for part in content if isinstance(part, dict) and part.get("type") == "text"]
-    return texts[0] if len(texts) == 1 and isinstance(texts[0], str) else None
 
 
 def identifier(value: Any, key: bytes) -> UnitId | None:
@@ -84,7 +80,7 @@ def identifier(value: Any, key: bytes) -> UnitId | None:
     if not isinstance(value, str) or not value or value.isspace():
         return None
     if len(value) > LONGEST or not (value.isascii() or _encodable(value)):
-        return UnitId(f"unit-{_hash(value, key)[:32]}")
+        return UnitId(f"unit-{keyed_hash(value, key)[:32]}")
     return UnitId(value)
 
 
@@ -109,9 +105,3 @@ def _first_said(messages: Any, examples: Collection[str]) -> str | None:
 def _joined(content: list[Any]) -> str:
     texts = (part.get("text") for part in content if isinstance(part, dict))
     return "\n".join(text for text in texts if isinstance(text, str))
-
-
-def _hash(text: str, key: bytes) -> str:
-    # The length keeps apart what only differs behind the part that is read.
-    read = f"{len(text)}\n{text[:_READ]}".encode("utf-8", "surrogatepass")
-    return hmac.digest(key, read, hashlib.sha256).hex()

@@ -1,116 +1,51 @@
 """The HTTP client of the hot path: HTTP/1.1 with keep-alive over asyncio, and nothing else.
 
 Measured against pyreqwest and aiohttp in ``benchmarks/http_clients.py``: the client is a large part of what a
-gateway costs. Redirects, cookies, proxies and HTTP/2 are left out on purpose.
+gateway costs. Redirects, cookies and HTTP/2 are left out on purpose.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
-import importlib.util
-import ssl
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping
 
-from inchworm.domain.errors import ConfigError
+from inchworm.gateway.connecting import Connector
 from inchworm.gateway.http1 import AnswerError, Head, Reader
+from inchworm.gateway.origins import (
+    CutError,
+    NoConnectionError,
+    Origin,
+    Target,
+    TooLateError,
+    UpstreamError,
+    request_bytes,
+)
 
-CONNECT_TIMEOUT_S = 10.0
-"""How long a connection, TLS included, may take."""
+__all__ = [
+    "Answer",
+    "Client",
+    "CutError",
+    "NoConnectionError",
+    "Origin",
+    "Target",
+    "TooLateError",
+    "UpstreamError",
+    "request_bytes",
+]
 IDLE_S = 30.0
 """How long an idle connection is trusted."""
+_CROSSED_S = 1.0
+"""How soon a connection closes that was closed by the other side before a request reached it."""
 _IDLE_LIMIT = 256
 _HIGH_WATER = 256 << 10
 _ONE_WRITE = 64 << 10
 
 
-class UpstreamError(Exception):
-    """No whole answer came. The text is a sentence without its subject: ``refused the connection``."""
-
-
-class NoConnectionError(UpstreamError):
-    """There was no connection: nothing was asked."""
-
-
-class CutError(UpstreamError):
-    """The answer broke off, or was no HTTP/1.1."""
-
-
-class TooLateError(UpstreamError):
-    """The deadline passed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where connections lead.
-
-    Attributes:
-        secure: whether TLS is spoken.
-        host: name or address, without brackets.
-        port: the port.
-    """
-
-    secure: bool
-    host: str
-    port: int
-
-    @property
-    def authority(self) -> str:
-        """The ``Host`` header; the default port is left out."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A base URL, taken apart.
-
-    Attributes:
-        origin: where connections lead.
-        path: of the base URL, without the slash at its end.
-        query: of the base URL, without the question mark.
-    """
-
-    origin: Origin
-    path: str
-    query: str
-
-    @classmethod
-    def of(cls, url: str) -> Target:
-        """Take an ``http://`` or ``https://`` URL apart.
-
-        Raises:
-            ConfigError: if it is no such URL.
-        """
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
-            raise ConfigError(f'"{url}" is no URL: {error}') from error
-        if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii() or " " in url:
-            raise ConfigError(f'"{url}" is no URL that begins with http:// or https:// and names a host')
-        secure = parts.scheme == "https"
-        origin = Origin(secure, parts.hostname, port or (443 if secure else 80))
-        return cls(origin, parts.path.rstrip("/"), parts.query)
-
-
-def request_bytes(
-    method: str, origin: Origin, path: str, headers: Iterable[tuple[str, str]], body: bytes
-) -> bytes:
-    """Request line and headers of a request; ``Host`` and ``Content-Length`` are added."""
-    lines = [f"{method} {path} HTTP/1.1\r\nhost: {origin.authority}\r\n"]
-    lines += [f"{name}: {value}\r\n" for name, value in headers]
-    lines.append(f"content-length: {len(body)}\r\n\r\n" if body or method != "GET" else "\r\n")
-    return "".join(lines).encode()
-
-
 class _Connection(asyncio.Protocol):
     __slots__ = (
         "_buffered",
+        "_deadline",
         "_failure",
         "_idle",
         "_loop",
@@ -128,6 +63,7 @@ class _Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._failure: UpstreamError | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
         self._buffered = 0
         self._paused = False
         self.reader: Reader | None = None
@@ -160,6 +96,9 @@ class _Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self.reader is None:
             if self in self._idle:
                 self._idle.remove(self)
@@ -178,7 +117,9 @@ class _Connection(asyncio.Protocol):
     def begin(self, head: bytes, body: bytes, deadline: float) -> Reader:
         self.reader = reader = Reader()
         self._buffered = 0
-        self._timer = self._loop.call_at(deadline, self._expire)
+        self._deadline = deadline
+        if self._timer is None or self._timer.when() > deadline:
+            self._set_timer()
         if len(body) <= _ONE_WRITE:
             self.transport.write(head + body)
         else:
@@ -206,9 +147,6 @@ class _Connection(asyncio.Protocol):
 
     def finish(self, *, keep: bool) -> None:
         """The exchange is over: the connection waits for the next one, or is closed."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         self.reader = None
         self.taken()
         if (
@@ -223,8 +161,20 @@ class _Connection(asyncio.Protocol):
         else:
             self.transport.abort()
 
+    def _set_timer(self) -> None:
+        """Have the deadline looked at. The timer outlives the exchange: a new one costs more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._expire)
+
     def _expire(self) -> None:
-        self._fail(TooLateError("did not answer in time"))
+        self._timer = None
+        if self.reader is None:
+            return
+        if self._loop.time() < self._deadline:  # of an exchange before this one
+            self._set_timer()
+        else:
+            self._fail(TooLateError("did not answer in time"))
 
     def _fail(self, failure: UpstreamError) -> None:
         if self._failure is None:
@@ -240,12 +190,14 @@ class _Connection(asyncio.Protocol):
 class Answer:
     """An answer whose head is here and whose body comes. Read it to its end, or :meth:`abort` it."""
 
-    __slots__ = ("_connection", "_reader", "head")
+    __slots__ = ("_connection", "_reader", "head", "over")
 
     def __init__(self, connection: _Connection, reader: Reader, head: Head) -> None:
         self._connection: _Connection | None = connection
         self._reader = reader
         self.head = head
+        self.over: Callable[[], None] | None = None
+        """Called once, when nothing of it is to come any more."""
 
     async def piece(self) -> bytes:
         """What came since the last time, at least a byte; empty at the end.
@@ -266,6 +218,8 @@ class Answer:
             elif reader.done:
                 self._connection = None
                 connection.finish(keep=reader.reusable)
+                if self.over is not None:
+                    self.over()
                 break
             else:
                 try:
@@ -286,21 +240,36 @@ class Answer:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.finish(keep=False)
+            if self.over is not None:
+                self.over()
+
+    def drop(self) -> None:
+        """Nobody wants it; the connection is kept if all of it is here already."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.finish(keep=self._reader.done and self._reader.reusable)
+            if self.over is not None:
+                self.over()
 
 
 class Client:
-    """Sends requests over pooled connections. Belongs to one running event loop."""
+    """Sends requests over pooled connections. Belongs to one running event loop.
 
-    def __init__(self) -> None:
+    Args:
+        environment: names a proxy, perhaps (:class:`inchworm.gateway.connecting.Connector`).
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._idle: dict[Origin, deque[_Connection]] = {}
-        self._tls: ssl.SSLContext | None = None
+        self._connector = Connector(self._loop, {} if environment is None else environment)
 
     async def send(self, origin: Origin, head: bytes, body: bytes, *, deadline: float) -> Answer:
         """Send a request and wait for the head of its answer.
 
-        A pooled connection that closes before it answers a byte was most likely idle for too long on the
-        other side; the request is then sent once more, on a new connection.
+        A pooled connection that closes at once, before a byte of an answer, was most likely idle for too long
+        on the other side; the request is then sent once more, on a new connection. One that closes later is
+        taken for a provider that had begun to work.
 
         Args:
             origin: where to.
@@ -329,12 +298,13 @@ class Client:
 
     async def _exchange(self, connection: _Connection, head: bytes, body: bytes, deadline: float) -> Answer:
         reader = connection.begin(head, body, deadline)
+        begun = self._loop.time()
         try:
             while reader.head is None:
                 await connection.progress()
         except CutError as error:
             connection.finish(keep=False)
-            if reader.begun:
+            if reader.begun or self._loop.time() - begun > _CROSSED_S:
                 raise
             raise _UnansweredError(str(error)) from error
         except BaseException:  # cancelled, too late: nobody reads what is still to come
@@ -353,45 +323,8 @@ class Client:
 
     async def _connect(self, origin: Origin, deadline: float) -> _Connection:
         idle = self._idle.setdefault(origin, deque())
-        limit = self._loop.time() + CONNECT_TIMEOUT_S
-        try:
-            async with asyncio.timeout_at(min(limit, deadline)):
-                _, connection = await self._loop.create_connection(
-                    lambda: _Connection(self._loop, idle),
-                    origin.host,
-                    origin.port,
-                    ssl=self._context() if origin.secure else None,
-                )
-        except TimeoutError as error:
-            if deadline < limit:
-                raise TooLateError("did not accept a connection in time") from error
-            raise NoConnectionError(f"did not accept a connection within {CONNECT_TIMEOUT_S:g} s") from error
-        except ssl.SSLError as error:
-            raise NoConnectionError(f"could not be trusted: {_said(error)}") from error
-        except OSError as error:
-            raise NoConnectionError(f"could not be reached: {_said(error)}") from error
-        return connection
-
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = tls_context()
-        return self._tls
+        return await self._connector.open(lambda: _Connection(self._loop, idle), origin, deadline)
 
 
 class _UnansweredError(CutError):
     """Not a byte of an answer came."""
-
-
-def tls_context() -> ssl.SSLContext:
-    """Verifies against the system's certificates (``SSL_CERT_FILE`` is heeded), else against certifi's."""
-    context = ssl.create_default_context()
-    paths = ssl.get_default_verify_paths()
-    system = paths.cafile is not None or (paths.capath is not None and any(Path(paths.capath).iterdir()))
-    if not system and importlib.util.find_spec("certifi") is not None:
-        context.load_verify_locations(importlib.import_module("certifi").where())
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def _said(error: OSError) -> str:
-    return error.strerror or str(error) or type(error).__name__

@@ -254,6 +254,14 @@ def _stems(text: str) -> set[str]:
     return {term.stem for term in terms(text) if term.weight == 1}
 
 
+def counted(texts: Sequence[str]) -> tuple[Counter[str], Counter[str]]:
+    """In how many texts each stem occurs, and how often each letter trigram, as the fit counts them."""
+    syllables: Counter[str] = Counter()
+    for text in texts:
+        syllables.update(_syllables(text))
+    return Counter(stem for text in texts for stem in _stems(text)), syllables
+
+
 def _usual_scripts(texts: Sequence[str]) -> tuple[str, ...]:
     counts = Counter(main_script(SURROGATE.sub(" ", text)) for text in texts)
     return tuple(

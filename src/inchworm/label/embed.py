@@ -75,7 +75,7 @@ class Embedder:
         if dimensions < 1:
             msg = f"an embedding needs at least 1 dimension, got {dimensions}"
             raise ValueError(msg)
-        counted = [_features(text) for text in sorted(texts)]
+        counted = [features(text) for text in sorted(texts)]
         vocabulary, frequency = _choose_vocabulary(counted)
         idf = np.log((1.0 + len(counted)) / (1.0 + frequency)) + 1.0
         weighted = _weigh(counted, vocabulary, idf)
@@ -98,7 +98,7 @@ class Embedder:
             Shape (texts, dimensions), float32, each row of length 1; a text with nothing to read,
             or nothing known, is a row of zeros.
         """
-        weighted = _weigh([_features(text) for text in texts], self.vocabulary, self.idf)
+        weighted = _weigh([features(text) for text in texts], self.vocabulary, self.idf)
         projected = np.asarray(weighted @ self.components, dtype=np.float64)
         lengths = np.sqrt((projected**2).sum(axis=1, keepdims=True))
         known = lengths > 1e-9  # below is rounding, not content
@@ -129,8 +129,8 @@ class Embedder:
         )
 
 
-def _features(text: str) -> dict[str, float]:
-    """Count the features of one text, each word at its weight."""
+def features(text: str) -> dict[str, float]:
+    """Count the features of one text, each word at its weight: ``w:`` words, ``c:`` and ``p:`` as above."""
     counts: defaultdict[str, float] = defaultdict(float)
     read = terms(text)
     for term in read:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from inchworm.sanitize.audit import Report
+from inchworm.sanitize.custom import CustomPattern
 from inchworm.sanitize.detect import DETECTORS, detect, resolve
 from inchworm.sanitize.errors import UnsanitizableError
 from inchworm.sanitize.findings import Detector, Finding, Kind
-from inchworm.sanitize.sanitizer import CustomPattern, Sanitized, SanitizedValue, Sanitizer, UnitSanitizer
+from inchworm.sanitize.memo import Memo
+from inchworm.sanitize.sanitizer import Sanitized, SanitizedValue, Sanitizer, UnitSanitizer
 from inchworm.sanitize.values import Json
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "Finding",
     "Json",
     "Kind",
+    "Memo",
     "Report",
     "Sanitized",
     "SanitizedValue",

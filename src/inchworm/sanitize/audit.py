@@ -28,7 +28,10 @@ class Report:
     @classmethod
     def of(cls, findings: Iterable[Finding], *, texts: int = 0, units: int = 0) -> Report:
         """Count findings."""
-        counted = Counter((finding.kind, finding.detector) for finding in findings)
+        found = list(findings)
+        if not found:
+            return cls(texts=texts, units=units)
+        counted = Counter((finding.kind, finding.detector) for finding in found)
         return cls(found=MappingProxyType(dict(sorted(counted.items()))), texts=texts, units=units)
 
     @property
@@ -54,6 +57,8 @@ class Report:
 
     def __add__(self, other: Report) -> Report:
         """Merge two reports."""
+        if not other.found:
+            return Report(found=self.found, texts=self.texts + other.texts, units=self.units + other.units)
         merged = Counter(dict(self.found)) + Counter(dict(other.found))
         return Report(
             found=MappingProxyType(dict(sorted(merged.items()))),

@@ -1,18 +1,20 @@
 """The detector for people's names where the sentence says that a name comes: no list of names is needed.
 
 A cue ("my name is", "Regards,", "Dear Mr") is found by an expression; the words after it are then read one
-by one, so that the work is bounded by the number of cues.
+by one, so that the work is bounded by the number of cues. Each cue says which words its matches begin with or
+hold, so that an ordinary text is not tried at every character.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from inchworm.sanitize.findings import Finding, Kind
+from inchworm.sanitize.name_cues import CUES, Cue
 from inchworm.sanitize.name_words import AMBIGUOUS, NOT_NAMES, PARTICLES, TITLES
+from inchworm.sanitize.searching import found, lowered
 
 WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019\-][^\W\d_]+)*")
 """A word as names are made of: letters of any script, joined by apostrophes or hyphens."""
@@ -23,173 +25,34 @@ _LONGEST: Final = 40
 _AHEAD: Final = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Cue:
-    """One way in which a sentence announces a name."""
-
-    detector: str
-    before: re.Pattern[str]
-    after: re.Pattern[str] | None = None
-    """What must follow the name; None lets anything follow."""
-    after_one: re.Pattern[str] | None = None
-    """What must follow a name of a single word, where that is stricter."""
-    lower: bool = False
-    """Whether a name in small letters counts too."""
-
-
-def _cue(expression: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![A-Za-z0-9_])(?:{expression})", re.IGNORECASE)
-
-
-_END: Final = re.compile(
-    r"\s*(?:[,.;:!?()\[\]<>\"\n\r|/\\\u2013\u2014-]|\Z)|\s+(?:and|und|et|y|from|aus|here|von|de)\b"
-)
-_CLOSE: Final = re.compile(r"[ \t]*(?:[,.;!?|(<+\d\u2013\u2014-]|\r?\n|\\n|\Z)")
-_SPEAKS: Final = re.compile(
-    r"(?:,|\s)\s*(?:speaking|here|calling|from|writing|again|on the (?:line|phone)|am apparat)\b"
-)
-_GREETED: Final = re.compile(r"\s*(?:[,!.?:\n\r\u2013\u2014]|\\n|-\s|\Z)")
-_THANKED: Final = re.compile(r"\s*(?:[,!.\n\r]|\\n|\Z)")
-
 _TITLE_WORDS: Final = (
     r"mr|mrs|ms|mx|miss|dr|prof|professor|sir|madam|madame|mme|mlle|monsieur|herrn?|frau|se\u00f1ora?|"
     r"sr|sra|signora?|mevrouw|meneer|dhr|mevr"
 )
 
-_CUES: Final = (
-    _Cue(
-        detector="name_introduced",
-        before=_cue(
-            r"(?:my|his|her|their|the|our|whose)(?: (?:full|first|last|given|legal|real|maiden|user|"
-            r"customer's|"
-            r"wife's|husband's|son's|daughter's|mother's|father's|boss's|manager's))? ?(?:sur|"
-            r"user)?names?(?:'s|\u2019s| is| was| are|:)\s+"
-            r"|name(?:'s|\u2019s| is)\s+"
-            r"|(?:i am|i'm|i\u2019m|he is|she is|is|was|are|who is) (?:called|named)\s+|goes by\s+"
-            r"|(?:mein|der|ihr|sein) name (?:ist|lautet)\s+|ich hei(?:\u00df|ss)e\s+"
-            r"|je m(?:'|\u2019)appelle\s+|mon nom est\s+|me llamo\s+|mi nombre es\s+|mi chiamo\s+|"
-            r"il mio nome \u00e8\s+"
-            r"|mijn naam is\s+|ik heet\s+|jag heter\s+|mitt namn \u00e4r\s+|jeg heter\s+|jeg hedder\s+"
-            r"|meu nome \u00e9\s+|chamo-me\s+|me chamo\s+|nazywam si\u0119\s+|jmenuji se\s+|nimeni on\s+"
-        ),
-        lower=True,
-    ),
-    _Cue(
-        detector="name_labelled",
-        before=_cue(
-            r"(?:full |first |last |sur|customer |client |contact |account |user |card ?holder'?s? |"
-            r"patient |guest |passenger )?"
-            r"(?:name|name on (?:the )?card|cardholder|recipient|customer|contact|patient|attn|attention|"
-            r"signed|sender|"
-            r"vorname|nachname|kunde|nom|nombre|nome|naam|from|to|cc|agent|assignee|author|user)"
-            r"\\?[\"'*]{0,2}\s?[:=]\s?\\?[\"'*]{0,2}\s?"
-        ),
-        after=_END,
-    ),
-    _Cue(
-        detector="name_i_am",
-        before=_cue(
-            r"(?:i am|i'm|i\u2019m|im|ich bin|je suis|soy|io sono|sono|ik ben|jag \u00e4r|this is|that is|"
-            r"that's|it's|it is|"
-            r"hier ist|hier spricht|sou (?:o|a))\s+(?:(?:the )?(?:customer|client),? )?"
-        ),
-        after=_END,
-        after_one=re.compile(
-            r"(?:,|\s)\s*(?:speaking|here|calling|on the (?:line|phone)|am apparat|again)\b"
-        ),
-    ),
-    _Cue(
-        detector="name_speaking",
-        before=_cue(r"(?:this is|here is|it's|it is|hier ist|hier spricht)\s+"),
-        after=_SPEAKS,
-    ),
-    _Cue(
-        detector="name_signed",
-        before=_cue(
-            r"(?:(?:best|kind|kindest|warm|warmest|many)? ?(?:regards|wishes)|sincerely(?: yours)?|"
-            r"yours(?: (?:sincerely|truly|"
-            r"faithfully))?|respectfully|cordially|all the best|mit freundlichen gr\u00fc(?:\u00df|ss)en|mfg|"
-            r"(?:viele|liebe|herzliche|beste|sch\u00f6ne) gr\u00fc(?:\u00df|ss)e|gru(?:\u00df|ss)|"
-            r"cordialement|bien \u00e0 vous|saludos(?: cordiales)?|"
-            r"atentamente|un saludo|cordiali saluti|distinti saluti|met vriendelijke groeten?|groetjes|"
-            r"med v\u00e4nliga h\u00e4lsningar|h\u00e4lsningar|mvh|atenciosamente|pozdrawiam)[,.!]?(?:\s|"
-            r"\\n){1,4}(?:[-\u2013\u2014~]\s?)?"
-        ),
-        after=_CLOSE,
-    ),
-    _Cue(
-        detector="name_signed",
-        before=_cue(
-            r"(?:thanks|thank you|many thanks|thanks a lot|thanks in advance|thank you in advance|thx|"
-            r"cheers|best|love|"
-            r"danke|vielen dank|merci|gracias|grazie|bedankt|tack)[,.!]{1,2}(?:\s|"
-            r"\\n){1,4}(?:[-\u2013\u2014~]\s?)?"
-        ),
-        after=_THANKED,
-    ),
-    _Cue(
-        detector="name_greeted",
-        before=_cue(
-            r"(?:dear|hi|hello|hey|hiya|greetings|good (?:morning|afternoon|evening|day)|"
-            r"welcome(?: back)?|thank you|thanks|"
-            r"sorry|hallo|guten (?:tag|morgen|abend)|liebe[rs]?|sehr geehrte[rs]?|bonjour|cher|ch\u00e8re|"
-            r"hola|estimad[oa]|querid[oa]|ciao|gentile|caro|cara|buongiorno|beste|hoi|hej|k\u00e6re|"
-            r"bom dia|ol\u00e1),?\s+(?:again,? )?"
-        ),
-        after=_GREETED,
-    ),
-    _Cue(
-        detector="name_titled",
-        before=re.compile(
-            r"(?<![A-Za-z0-9_])(?:Mr|Mrs|Ms|Mx|Miss|Dr|Prof|Professor|Sir|Madame|Mme|Mlle|Monsieur|Herrn?|"
-            r"Frau|"
-            r"Se\u00f1ora?|Sr|Sra|Signora?|Mevrouw|Meneer|Dhr|Mevr|MR|MRS|MS|DR)\.?[ \u00a0]"
-        ),
-    ),
-    _Cue(
-        detector="name_of_kin",
-        before=_cue(
-            r"(?:my|our|his|her)\s(?:wife|husband|partner|son|daughter|brother|sister|mother|father|mom|"
-            r"mum|dad|friend|"
-            r"colleague|boss|manager|girlfriend|boyfriend|neighbou?r|cousin|uncle|aunt|assistant|roommate|"
-            r"flatmate)"
-            r"(?: is| was)?,?\s+(?:called |named )?"
-        ),
-    ),
-    _Cue(
-        detector="name_on_behalf",
-        before=_cue(
-            r"(?:on behalf of|in the name of|registered (?:to|under)(?: the name)?|under the name(?: of)?|"
-            r"ordered by|signed by|"
-            r"placed by|(?:speak|talk|spoke|talked|speaking|talking) (?:to|with)|ask for|addressed to|"
-            r"attention of|written by|"
-            r"belongs to|call me|my account holder is|the account holder is|account holder)\s+"
-        ),
-    ),
-    _Cue(
-        detector="name_of_owner",
-        before=_cue(r"(?:cardholder|holder|owner|passenger|patient|tenant|guardian)\s+"),
-    ),
-)
-
+_BREAK: Final = re.compile(r"[\s:=\\]")
+"""Between a cue and a name there is one of these."""
 _MAILBOX: Final = re.compile(r"(?<=[^\W\d_])\"?[ ]<(?=[A-Za-z0-9._%+\-]{1,64}@)")
 _TITLE: Final = re.compile(rf"(?:{_TITLE_WORDS})\.?[ \u00a0]", re.IGNORECASE)
 
 
 def name(text: str) -> Iterator[Finding]:
     """Find names after cues in many languages ("My name is …", "Regards, …", "Sehr geehrte Frau …")."""
-    for cue in _CUES:
-        for match in cue.before.finditer(text):
+    if _BREAK.search(text) is None:
+        return
+    lower = lowered(text)
+    for cue in CUES:
+        for match in found(cue.before, text, text if cue.cased else lower, cue.places):
             span = _read(text, match.end(), cue)
             if span is not None:
                 yield Finding(kind=Kind.NAME, start=span[0], end=span[1], detector=cue.detector)
-    for match in _MAILBOX.finditer(text):
+    for match in _MAILBOX.finditer(text) if " <" in text else ():
         span = _read_back(text, match.start())
         if span is not None:
             yield Finding(kind=Kind.NAME, start=span[0], end=span[1], detector="name_of_mailbox")
 
 
-def _read(text: str, at: int, cue: _Cue) -> tuple[int, int] | None:
+def _read(text: str, at: int, cue: Cue) -> tuple[int, int] | None:
     """Read the name that starts at ``at``: titles are skipped, capitalised words and particles taken."""
     while (title := _TITLE.match(text, at)) is not None:
         at = title.end()

@@ -13,6 +13,7 @@ from typing import Final
 
 from inchworm.sanitize.checksums import CARD_MAX, CARD_MIN, IBAN_LENGTHS, is_card, is_iban
 from inchworm.sanitize.findings import Finding, Kind
+from inchworm.sanitize.searching import found
 
 # Latin, Greek and Cyrillic letters belong to an address (RFC 6531); scripts that are written without spaces
 # do not, or a whole Chinese sentence before an address would be taken for its local part.
@@ -27,6 +28,7 @@ _SPELLED: Final = re.compile(
     r"(?<![A-Za-z0-9._%+\-])[A-Za-z0-9._%+\-]{1,64} ?[\[({] ?(?:at|AT|@) ?[\])}] ?"
     r"[A-Za-z0-9\-]{1,63}(?: ?(?:[\[({] ?(?:dot|DOT|\.) ?[\])}]|\.) ?[A-Za-z0-9\-]{2,63}){1,4}"
 )
+_SPELLED_AT: Final = re.compile(r"[\[({] ?(?:at|AT|@) ?[\])}]")
 
 
 def email(text: str) -> Iterator[Finding]:
@@ -40,6 +42,8 @@ def email(text: str) -> Iterator[Finding]:
             if "." in name and _TLD.search(name) is not None:
                 yield Finding(kind=Kind.EMAIL, start=start, end=at + 1 + len(name), detector="email")
         at = text.find("@", at + 1)
+    if _SPELLED_AT.search(text) is None:
+        return
     for match in _SPELLED.finditer(text):
         yield Finding(kind=Kind.EMAIL, start=match.start(), end=match.end(), detector="email_spelled")
 
@@ -59,13 +63,21 @@ def _local_start(text: str, at: int) -> int:
 _GAP: Final = " \u00a0\u2007\u2009\u202f\\-\u2010\u2011\u2013."
 _DIGIT_RUN: Final = re.compile(rf"(?<![A-Za-z0-9_])[0-9]+(?:[{_GAP}][0-9]+)*(?![A-Za-z0-9_])")
 _GROUP: Final = re.compile("[0-9]+")
+_MANY: Final = re.compile(r"[0-9](?:[ \u00a0\u2007\u2009\u202f().\-\u2010\u2011\u2013/]{0,3}[0-9]){6}")
 _CARD_GROUP_MIN: Final = 3
 _CARD_GROUPS_MAX: Final = 6
 _CARD_USUAL: Final = 14
 
 
+def many_digits(text: str) -> bool:
+    """Tell whether there are seven digits so close together that they may be one card or telephone number."""
+    return _MANY.search(text) is not None
+
+
 def card(text: str) -> Iterator[Finding]:
     """Find payment card numbers, unbroken or in groups, with a known issuer and a right check digit."""
+    if not many_digits(text):
+        return
     for run in _DIGIT_RUN.finditer(text):
         if run.end() - run.start() < CARD_MIN:
             continue
@@ -102,10 +114,23 @@ def _card_from(text: str, groups: list[tuple[int, int]], first: int) -> int | No
 
 _IBAN_HEAD: Final = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z]{2}[0-9]{2}(?=[ \u00a0\-.]?[A-Za-z0-9])")
 
+_IBAN_MIN: Final = min(IBAN_LENGTHS.values())
+_LETTERS: Final = 2
+
+
+def _after_letters(text: str) -> Iterator[int]:
+    """Where two letters stand before digits: a country."""
+    for digits in _GROUP.finditer(text):
+        at = digits.start() - _LETTERS
+        if at >= 0 and text[at : at + _LETTERS].upper() in IBAN_LENGTHS:
+            yield at
+
 
 def iban(text: str) -> Iterator[Finding]:
     """Find IBANs: country length and mod-97 check (ISO 13616), with or without spaces, in any case."""
-    for head in _IBAN_HEAD.finditer(text):
+    if len(text) < _IBAN_MIN:
+        return
+    for head in found(_IBAN_HEAD, text, text, _after_letters):
         length = IBAN_LENGTHS.get(head.group()[:2].upper())
         if length is None:
             continue
@@ -124,6 +149,8 @@ def iban(text: str) -> Iterator[Finding]:
 
 _V4: Final = re.compile(r"(?<![A-Za-z0-9_.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![A-Za-z0-9_]|\.[0-9])")
 _V6_RUN: Final = re.compile(r"(?<![A-Za-z0-9_:.])[0-9A-Fa-f:][0-9A-Fa-f:.]+(?![A-Za-z0-9_])")
+_DOTTED: Final = re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]")
+_COLONS: Final = re.compile(r":[0-9A-Fa-f.]{0,46}:")
 _V6_LONGEST: Final = 46  # INET6_ADDRSTRLEN (RFC 3493), and a full stop
 _VERSION_BEFORE: Final = re.compile(
     r"(?:\b(?:v|ver|version|release|build|firmware|driver|patch|section|chapter|clause|rev|revision|update)"
@@ -134,12 +161,12 @@ _VERSION_BEFORE: Final = re.compile(
 
 def ip(text: str) -> Iterator[Finding]:
     """Find IPv4 and IPv6 addresses as the standard library reads them; version numbers are left alone."""
-    for match in _V4.finditer(text):
+    for match in _V4.finditer(text) if _DOTTED.search(text) is not None else ():
         if _is_ip(strip_zeros(match.group())) and not _VERSION_BEFORE.search(
             text[max(0, match.start() - 24) : match.start()]
         ):
             yield Finding(kind=Kind.IP, start=match.start(), end=match.end(), detector="ipv4")
-    for match in _V6_RUN.finditer(text):
+    for match in _V6_RUN.finditer(text) if _COLONS.search(text) is not None else ():
         if match.end() - match.start() > _V6_LONGEST:
             continue
         run = match.group().rstrip(".")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from inchworm.sanitize.findings import Finding, Kind
+from inchworm.sanitize.patterns import many_digits
 
 # One run of digits with the punctuation of telephone numbers. The look-behind holds whatever the body may
 # hold, so a run is read once; its length is bounded afterwards.
@@ -67,6 +68,8 @@ def phone(text: str) -> Iterator[Finding]:
 
     A row of digits with none of these forms counts only after a word such as "phone" or "call".
     """
+    if not many_digits(text):
+        return
     for match in _RUN.finditer(text):
         ext = match.group("ext")
         core = match.group()[: len(match.group()) - len(ext)] if ext else match.group()

@@ -13,55 +13,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from inchworm.domain.errors import ConfigError
 from inchworm.sanitize.audit import Report
+from inchworm.sanitize.custom import CustomPattern
 from inchworm.sanitize.detect import DETECTORS, resolve, token_pattern
 from inchworm.sanitize.errors import UnsanitizableError
 from inchworm.sanitize.findings import Detector, Finding, Kind
+from inchworm.sanitize.memo import Memo
 from inchworm.sanitize.names import mentions, vocabulary
 from inchworm.sanitize.surrogate import SurrogateTable
-from inchworm.sanitize.values import Json, Leaf, Number, leaves, rebuild
+from inchworm.sanitize.values import Json, Leaf, Number, copied, leaves, rebuild
 
-_KIND_NAME: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z][A-Z0-9]*)*")
+_NUMBERED: Final = re.compile("_[1-9]")
 _MOST_PASSES: Final = 24
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomPattern:
-    """A kind of one's own: everything that a regular expression matches.
-
-    Raises:
-        ConfigError: the kind's name is not in capitals, or the expression is wrong or matches nothing at all.
-    """
-
-    kind: str
-    """Name of the kind in capitals (``MEMBER_NO``); its surrogates are ``MEMBER_NO_1`` and so on."""
-    expression: str
-    """A regular expression in Python's syntax. It is on its author to keep it linear."""
-
-    def __post_init__(self) -> None:
-        """Check the name and the expression."""
-        if _KIND_NAME.fullmatch(self.kind) is None:
-            message = f"The kind {self.kind!r} of a custom pattern is not a name in capitals."
-            raise ConfigError(message, hint="Write letters, digits and single underscores, as in MEMBER_NO.")
-        try:
-            matches_nothing = re.compile(self.expression).search("") is not None
-        except re.error as error:
-            message = f"The custom pattern of kind {self.kind} is not a regular expression: {error}."
-            raise ConfigError(message, hint="Mend the expression; Python's `re` syntax applies.") from error
-        if matches_nothing:
-            message = f"The custom pattern of kind {self.kind} also matches the empty text."
-            raise ConfigError(message, hint="Make at least one character of it obligatory.")
-
-    def detector(self) -> Detector:
-        """Return the detector of this pattern."""
-        compiled = re.compile(self.expression)
-
-        def custom(text: str, /) -> Iterable[Finding]:
-            for match in compiled.finditer(text):
-                yield Finding(kind=self.kind, start=match.start(), end=match.end(), detector="custom")
-
-        return custom
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +54,10 @@ class Sanitizer:
         kinds: the built-in kinds to look for; all by default.
         custom: kinds of one's own.
         detectors: further detectors (the seam for a named-entity recogniser).
+        memo: remembers what was found in texts that come again; for these kinds and detectors alone.
     """
 
-    __slots__ = ("_detectors", "_names", "_secrets", "_token")
+    __slots__ = ("_detectors", "_memo", "_names", "_secrets", "_token")
 
     def __init__(
         self,
@@ -101,7 +65,9 @@ class Sanitizer:
         kinds: Iterable[Kind] = tuple(Kind),
         custom: Sequence[CustomPattern] = (),
         detectors: Sequence[Detector] = (),
+        memo: Memo | None = None,
     ) -> None:
+        self._memo = memo
         enabled = frozenset(kinds)
         self._names = Kind.NAME in enabled
         self._secrets = Kind.SECRET in enabled
@@ -143,6 +109,26 @@ class Sanitizer:
         Raises:
             UnsanitizableError: new findings kept appearing, as only a made-up text brings about.
         """
+        if not self._names or (words and not _mentioned(text, words)):
+            # Where nobody is mentioned, what is found is what is found without knowing anybody. Only where
+            # that is something the words could meet what a surrogate leaves of a word.
+            alone = self._settled(text)
+            if not alone or not self._names:
+                return alone
+        return self._settle(text, words) if words else self._settled(text)
+
+    def _settled(self, text: str) -> tuple[Finding, ...]:
+        """What is found without knowing anybody."""
+        digest = None if self._memo is None else self._memo.digest(text)
+        if self._memo is None or digest is None:
+            return self._settle(text, frozenset())
+        found = self._memo.get(digest)
+        if found is None:
+            found = self._settle(text, frozenset())
+            self._memo.put(digest, found)
+        return found
+
+    def _settle(self, text: str, words: frozenset[str]) -> tuple[Finding, ...]:
         found = self._scan(text, words)
         for _ in range(_MOST_PASSES):
             if not found:
@@ -159,6 +145,8 @@ class Sanitizer:
         raw = [finding for detector in self._detectors for finding in detector(text)]
         if self._names and words:
             raw.extend(mentions(text, words))
+        if not raw:
+            return ()
         tokens = [match.span() for match in self._token.finditer(text)]
         if not tokens:
             return resolve(text, raw)
@@ -167,17 +155,25 @@ class Sanitizer:
 
     def tokens(self, text: str) -> list[tuple[str, int]]:
         """Return (kind, number) of every word of the text that looks like a surrogate already."""
+        if _NUMBERED.search(text) is None:
+            return []
         return [(match["kind"], int(match["number"])) for match in self._token.finditer(text)]
 
     def whole(self, leaf: Leaf | Number) -> bool:
         """Tell whether a leaf is a secret as a whole, because the field that holds it says so."""
-        if not leaf.secret or not self._secrets:
+        if not self._secrets:
             return False
         match leaf:
             case Number():
                 return True
             case Leaf(text=text):
                 return bool(text.strip()) and self._token.fullmatch(text) is None
+
+
+def _mentioned(text: str, words: frozenset[str]) -> bool:
+    """Whether one of the words may be in a text; surely not if this says no."""
+    folded = text.casefold()
+    return any(word in folded for word in words)
 
 
 def _inside(finding: Finding, tokens: list[tuple[int, int]], starts: list[int]) -> bool:
@@ -264,7 +260,7 @@ class UnitSanitizer:
                 raise UnsanitizableError(
                     message, hint="Decode bytes first, or use `value` for JSON-like values."
                 )
-        found = self._find([Leaf(text=text) for text in texts])
+        found = self._find(texts)
         results = [
             Sanitized(text=self._render(text, findings), findings=findings)
             for text, findings in zip(texts, found, strict=True)
@@ -289,7 +285,7 @@ class UnitSanitizer:
         Raises:
             UnsanitizableError: as for :meth:`value`; nothing is returned then.
         """
-        collected = [list(leaves(value)) for value in values]
+        collected = [leaves(value) for value in values]
         found = self._find([leaf for each in collected for leaf in each])
         results: list[SanitizedValue] = []
         at = 0
@@ -297,29 +293,31 @@ class UnitSanitizer:
             mine = found[at : at + len(each)]
             at += len(each)
             clean = [self._leaf(leaf, findings) for leaf, findings in zip(each, mine, strict=True)]
-            texts = sum(isinstance(leaf, Leaf) for leaf in each)
+            texts = sum(not isinstance(leaf, Number) for leaf in each)
             report = Report.of((finding for findings in mine for finding in findings), texts=texts)
-            results.append(SanitizedValue(value=rebuild(value, iter(clean)), report=report))
+            built = rebuild(value, iter(clean)) if report.found else copied(value)
+            results.append(SanitizedValue(value=built, report=report))
             self._report += report
         return results
 
-    def _find(self, items: Sequence[Leaf | Number]) -> list[tuple[Finding, ...]]:
+    def _find(self, items: Sequence[str | Leaf | Number]) -> list[tuple[Finding, ...]]:
         """Return the findings of each item, after as many rounds as it takes for no new name to appear."""
         sanitizer, names = self._sanitizer, self._table.names
         found: list[tuple[Finding, ...]] = [()] * len(items)
         open_: list[tuple[int, str]] = []
         for index, item in enumerate(items):
-            if sanitizer.whole(item):
+            if not isinstance(item, str) and sanitizer.whole(item):
                 end = len(item.text)
                 found[index] = (Finding(kind=Kind.SECRET, start=0, end=end, detector="secret_field"),)
-            elif isinstance(item, Leaf):
-                self._table.reserve(sanitizer.tokens(item.text))
-                open_.append((index, item.text))
+            elif not isinstance(item, Number):
+                text = item if isinstance(item, str) else item.text
+                self._table.reserve(sanitizer.tokens(text))
+                open_.append((index, text))
         seen: dict[int, int] = {}
         vocabularies: dict[int, frozenset[str]] = {}
         history: list[frozenset[str]] = [names.words]
         for _ in range(_MOST_PASSES):
-            stale = [(index, text) for index, text in open_ if seen.get(index) != len(history) - 1]
+            stale = open_ if not seen else [one for one in open_ if seen[one[0]] != len(history) - 1]
             if not stale:
                 return found
             for index, text in stale:
@@ -327,23 +325,33 @@ class UnitSanitizer:
                 if index in seen:
                     new = now - history[seen[index]]
                     seen[index] = len(history) - 1
+                    if not _mentioned(text, new):
+                        continue
                     if index not in vocabularies:
                         vocabularies[index] = vocabulary(text)
                     if vocabularies[index].isdisjoint(new):
                         continue
                 seen[index] = len(history) - 1
-                found[index] = sanitizer.settle(text, now)
-                before = len(names)
-                for finding in found[index]:
-                    if finding.kind == Kind.NAME:
-                        names.person(text[finding.start : finding.end])
-                if len(names) != before and names.words != now:
+                found[index] = findings = sanitizer.settle(text, now)
+                if findings and self._learn(text, findings) and names.words != now:
                     history.append(names.words)
+            if len(history) == 1:
+                return found
         message = f"The names of a unit of {len(items)} texts were not complete after {_MOST_PASSES} rounds."
         raise UnsanitizableError(message, hint="Drop the unit: it was made to defeat sanitizing.")
 
-    def _leaf(self, item: Leaf | Number, findings: tuple[Finding, ...]) -> str | None:
+    def _learn(self, text: str, findings: Sequence[Finding]) -> bool:
+        """Remember the people that were found; whether there was something new."""
+        before = len(self._table.names)
+        for finding in findings:
+            if finding.kind == Kind.NAME:
+                self._table.names.person(text[finding.start : finding.end])
+        return len(self._table.names) != before
+
+    def _leaf(self, item: str | Leaf | Number, findings: tuple[Finding, ...]) -> str | None:
         """Return the clean text of a leaf; None for a number that stays."""
+        if isinstance(item, str):
+            return self._render(item, findings) if findings else item
         if isinstance(item, Number) and not findings:
             return None
         return self._render(item.text, findings)

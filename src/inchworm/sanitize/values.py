@@ -13,15 +13,14 @@ Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | boo
 """What JSON can say. Sequences are lists and tuples; a tuple comes back as a list."""
 
 _DEEPEST: Final = 200
+_NESTED: Final = (dict, list, tuple)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """A string inside a value: a key or a text."""
+    """A text in a field that is named like a secret."""
 
     text: str = field(repr=False)
-    secret: bool = False
-    """Whether the field that holds it is named like a secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,43 +29,57 @@ class Number:
 
     text: str = field(repr=False)
     """The number as Python writes it."""
-    secret: bool = True
 
 
-def leaves(value: Json, *, secret: bool = False, depth: int = 0) -> Iterator[Leaf | Number]:
-    """Yield the leaves of a value in order: for a mapping each key, then what it holds.
+def leaves(value: Json) -> list[str | Leaf | Number]:
+    """The leaves of a value in order: for a mapping each key, then what it holds.
+
+    Returns:
+        Texts as they are, and as a :class:`Leaf` or :class:`Number` what a field holds that is named like a
+        secret.
 
     Raises:
         UnsanitizableError: a type that JSON does not have, a key that is no ``str``, or more than 200 levels.
     """
+    found: list[str | Leaf | Number] = []
+    _collect(value, found, secret=False, depth=0)
+    return found
+
+
+def _collect(value: Json, found: list[str | Leaf | Number], *, secret: bool, depth: int) -> None:
     if depth > _DEEPEST:
         message = f"A value is nested more than {_DEEPEST} levels deep."
         raise UnsanitizableError(message, hint="Flatten it, or drop it.")
-    match value:
-        case None | bool():
-            return
-        case str():
-            yield Leaf(text=value, secret=secret and not is_reference(value))
-        case int() | float():
-            if secret:
-                yield Number(text=repr(value))
-        case dict():
-            for key, held in value.items():
-                if not isinstance(key, str):
-                    message = f"A mapping has a key of type {type(key).__name__}; JSON knows only strings."
-                    raise UnsanitizableError(message, hint="Convert the keys to strings first.")
-                yield Leaf(text=key)
-                yield from leaves(
-                    held, secret=names_secret(key) and not isinstance(held, dict), depth=depth + 1
-                )
-        case list() | tuple():
-            for held in value:
-                yield from leaves(held, secret=secret and not isinstance(held, dict), depth=depth + 1)
-        case _:
-            message = f"A value of type {type(value).__name__} cannot be sanitized."
-            raise UnsanitizableError(
-                message, hint="Hand in dicts, lists, strings, numbers, booleans and None."
-            )
+    if isinstance(value, str):
+        found.append(Leaf(text=value) if secret and not is_reference(value) else value)
+    elif value is None or isinstance(value, bool):
+        return
+    elif isinstance(value, int | float):
+        if secret:
+            found.append(Number(text=repr(value)))
+    elif isinstance(value, dict):
+        for key, held in value.items():
+            if not isinstance(key, str):
+                message = f"A mapping has a key of type {type(key).__name__}; JSON knows only strings."
+                raise UnsanitizableError(message, hint="Convert the keys to strings first.")
+            found.append(key)
+            is_secret = names_secret(key) and not isinstance(held, dict)
+            _collect(held, found, secret=is_secret, depth=depth + 1)
+    elif isinstance(value, list | tuple):
+        for held in value:
+            _collect(held, found, secret=secret and not isinstance(held, dict), depth=depth + 1)
+    else:
+        message = f"A value of type {type(value).__name__} cannot be sanitized."
+        raise UnsanitizableError(message, hint="Hand in dicts, lists, strings, numbers, booleans and None.")
+
+
+def copied(value: Json) -> Json:
+    """The value as :func:`rebuild` returns it if nothing is to be replaced."""
+    if isinstance(value, dict):
+        return {key: copied(held) if isinstance(held, _NESTED) else held for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [copied(held) if isinstance(held, _NESTED) else held for held in value]
+    return value
 
 
 def rebuild(value: Json, clean: Iterator[str | None], *, secret: bool = False) -> Json:

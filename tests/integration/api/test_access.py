@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.integration.api.serving import GATEWAY_TOKEN, MASTER, TOKEN
 
 from inchworm.app.api.attempts import MOST, WITHIN_S
-from inchworm.app.api.auth import Need
+from inchworm.app.api.auth import Need, is_gateway
 from inchworm.app.api.deps import HouseFor
 from inchworm.app.api.login import safe_next
 from inchworm.app.api.sessions import LINK_S, SESSION_S, cookie_name
@@ -29,6 +29,8 @@ def scopes_of(route):
         waiting += one.dependencies
         if isinstance(one.call, Need | HouseFor):
             found.append(one.call.scope)
+        elif one.call is is_gateway:  # or whoever may look
+            found.append(Scope.VIEWER)
     return found
 
 
@@ -177,6 +179,18 @@ def test_a_key_ends_when_it_is_revoked_and_when_it_expires(api):
     assert not api.post(f"/keys/{long['about']['id']}/revoke")["revoked"]
     assert api("GET", "/api/v1/me", token=long["key"]).status == 401
     assert api("POST", "/api/v1/keys/nope/revoke").status == 404
+
+
+def test_a_key_that_only_sends_opens_nothing_of_the_server(looking, keys):
+    key = keys[Scope.INGEST]
+    for path in ("/api/v1/me", "/api/v1/serving", "/", "/traces", "/traces.json", "/events"):
+        assert looking("GET", path, token=key).status == 403, path
+    assert looking("POST", "/api/v1/stores/control/apps", raw=b"{}", token=key).status == 403
+    assert looking("POST", "/api/v1/login-links", token=key).status == 403
+    answer = looking("POST", "/login", form={"key": key}, token=None)
+    assert answer.status == 403
+    assert not answer.cookies
+    assert "look at nothing" in answer.body.decode()
 
 
 def test_when_a_key_was_used_is_kept_to_the_hour(api):

@@ -109,16 +109,53 @@ def test_a_file_is_read_in_once(api, folder):
 def test_feedback_reaches_its_interaction_and_counts_once(api):
     ids = [one["id"] for one in api.get("/traces?limit=2")["traces"]]
     score = {"trace": ids[0], "metric": "helpful", "value": 0.5, "source": "human:ana", "at": 5.0}
-    assert api.post("/scores", score) == {"version": 1, "stored": 1, "unknown": []}
+    assert api.post("/scores", score) == {"version": 1, "stored": 1, "duplicate": 0, "unknown": []}
     assert api.post("/scores", score)["stored"] == 0
     several = [score | {"trace": id_, "at": 6.0} for id_ in [*ids, "unheard-of"]]
-    assert api.post("/scores", {"scores": several}) == {"version": 1, "stored": 2, "unknown": ["unheard-of"]}
+    found = api.post("/scores", {"scores": several})
+    assert found == {"version": 1, "stored": 2, "duplicate": 0, "unknown": ["unheard-of"]}
     given = [one for one in api.get(f"/traces/{ids[0]}")["trace"]["scores"] if one["metric"] == "helpful"]
     assert given == [
-        {"metric": "helpful", "result": {"is": "scored", "value": 0.5}, "source": "human:ana", "at": 6.0}
+        {
+            "metric": "helpful",
+            "result": {"is": "scored", "value": 0.5},
+            "source": "human:ana",
+            "at": 6.0,
+            "id": None,
+            "comment": None,
+        }
     ]
     assert api("POST", "/api/v1/scores", several[-1]).error["code"] == "not_found"
     assert "value" in api("POST", "/api/v1/scores", score | {"value": 1.5}).error["message"]
+
+
+def test_feedback_is_of_a_session_a_span_or_nothing(api):
+    newest = api.get("/traces?limit=1")["traces"][0]
+    score = {"unit": newest["unit"], "metric": "helpful", "value": True, "at": newest["at"] + 1.0}
+    assert api.post("/scores", score)["stored"] == 1
+    again = {"session": newest["unit"], "metric": "helpful", "value": 0, "id": "mine", "comment": "no"}
+    assert api.post("/scores", again)["stored"] == 1
+    assert api.post("/scores", again)["stored"] == 0  # said again by who does not say when
+
+    def refused(**sent):
+        return api("POST", "/api/v1/scores", {"metric": "helpful", "value": 1} | sent).error
+
+    assert refused(span="none")["code"] == "not_found"
+    assert "trace, span, session" in refused()["message"]
+    assert "nothing says what it is worth" in refused(unit="u", value="good")["message"]
+
+
+def test_an_eval_set_is_a_dataset_to_who_reads_langfuse_s(api):
+    assert api("POST", "/api/v1/evalsets", {"name": "wanted", "size": 7, "seed": 1}).status == 201
+    found = api.get("/datasets/wanted@1")["dataset"]
+    assert (found["id"], found["name"], found["metadata"]["cases"]) == ("wanted@1", "wanted@1", 7)
+    first, last = (api.get(f"/datasets/wanted/items?page={page}&limit=5") for page in (1, 2))
+    assert first["meta"] == {"page": 1, "limit": 5, "totalItems": 7, "totalPages": 2}
+    items = [*first["data"], *last["data"]]
+    assert len({one["id"] for one in items}) == 7
+    assert all(one["mediaReferences"] == [] and one["datasetName"] == "wanted" for one in items)
+    assert items[0]["input"]
+    assert api("GET", "/api/v1/datasets/unheard-of").error["code"] == "not_found"
 
 
 def test_topics_and_eval_sets(api):

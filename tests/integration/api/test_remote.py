@@ -28,8 +28,10 @@ from inchworm.domain.access import Scope
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InchwormError, InputError, NotFoundError, StoreError, UsageError
 from inchworm.domain.ids import RolloutId, TraceId, UnitId, WorkId
+from inchworm.domain.outcome import Ok
 from inchworm.domain.rollout import LedgerEntry, RolloutState
 from inchworm.domain.shadow import MirroredCall
+from inchworm.domain.span import Span
 from inchworm.domain.trace import Arm, Exposure, Trace
 from inchworm.domain.work import WorkItem, WorkState
 from inchworm.store.control import AuditFilter, ControlStore
@@ -112,12 +114,16 @@ def test_what_is_read_over_the_wire_is_what_is_there(stores):
     )
     assert traces.add_mirrored([mirrored]) == 1
     house.traces.add_traces([shadow])
+    spanned = Span(app=app, trace_id=some[0].id, id="s-1", outcome=Ok(), people={"session": "x"})
+    assert traces.put_spans([spanned]).new == 1
+    assert traces.put_traces([some[0]]).duplicate == 1
     due = {"start": 0, "matured_before": math.inf, "waited_before": math.inf, "limit": 9}
     assert house.traces.pairs(app, rollout.id, **due).candidate.traces.tolist() == [1]
     key, _ = make("k", Scope.VIEWER, by="ana", now=now, expires_at=None, random=bytes)
     house.control.put_api_key(app, key)
     trace_calls = {
         "arrived": (rollout.id, {"before": 99, "since": -1, "window_s": math.inf}),
+        "arrived_after": (app, 3, {"filters": TraceFilter(arm=Arm.BASELINE), "limit": 2}),
         "assignments": (rollout.id, ["s1", "s2", "nobody"]),
         "changed_arms": (rollout.id,),
         "clusters": (app,),
@@ -137,9 +143,14 @@ def test_what_is_read_over_the_wire_is_what_is_there(stores):
         "seen": (app,),
         "shadow_of": (app, some[0].id),
         "shadow_spent": (app, rollout.id, 0),
+        "spans": (app, [spanned.trace_id, TraceId("nobody")]),
         "summary": (app, {"by": "cluster", "metrics": ["answered"], "since": 0.0, "until": now}),
         "trace": (app, some[0].id),
         "traces": (app, {"filters": TraceFilter(metric_below=("answered", 0.5), arm=Arm.CANDIDATE)}),
+        "latest_of_units": (app, [(some[0].unit_id, now), (UnitId("nobody"), now)]),
+        "scores_by_id": (app, {"feedback-1"}),
+        "scores_of": (app, {some[0].id}),
+        "traces_of_spans": (app, {spanned.id}),
         "traffic": (app, {"now": now, "days": 7.0}),
         "units": (rollout.id, {"start": 0, "matured_before": math.inf, "limit": 1_000}),
     }

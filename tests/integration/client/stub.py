@@ -68,6 +68,38 @@ def published(
     return Published(apps=(one,)).sign(b"k" * 32)
 
 
+_ANSWERS: dict[str, dict[str, Any]] = {
+    "/responses": {
+        "id": "resp_1",
+        "object": "response",
+        "created_at": 0,
+        "status": "completed",
+        "output": [
+            {
+                "type": "message",
+                "id": "m-1",
+                "role": "assistant",
+                "status": "completed",
+                "content": [{"type": "output_text", "text": "hello", "annotations": []}],
+            }
+        ],
+    },
+    "/embeddings": {
+        "object": "list",
+        "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}],
+        "usage": {"prompt_tokens": 1, "total_tokens": 1},
+    },
+    "/messages": {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "text", "text": "hello"}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    },
+}
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
@@ -96,6 +128,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.stub.opened(self.connection)
         body = self.rfile.read(int(self.headers["Content-Length"]))
         stub = self.server.stub
+        ending = urlsplit(self.path).path.rsplit("/v1", 1)[-1]
+        if ending in {"/responses", "/embeddings", "/messages"}:
+            said = json.loads(body)
+            stub.calls.append((self.path, {k.lower(): v for k, v in self.headers.items()}, said))
+            answer = _ANSWERS[ending] | {"model": said.get("model")}
+            self._answer(200, json.dumps(answer).encode(), **{"Content-Type": "application/json"})
+            return
         if self.path.endswith("/chat/completions"):
             stub.calls.append((self.path, {k.lower(): v for k, v in self.headers.items()}, json.loads(body)))
             if stub.hangs_up:

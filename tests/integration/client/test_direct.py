@@ -209,7 +209,7 @@ def call(url, body=None, **headers):
 )
 def test_how_a_call_is_addressed_to_the_gateway(client, asked, gateway_url):
     way = Way(client("http://gw:1/base/"), None, None)
-    through = way.through(call(asked))
+    through = way.through(call(asked, {}))
     assert (None if through is None else through.url) == gateway_url
 
 

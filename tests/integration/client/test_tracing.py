@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from tests.integration.client.stub import STABLE, published
 
 import inchworm
-from inchworm.capture.client.plain import line, plain
+from inchworm.capture.client.plain import exposed, line, plain
 from inchworm.capture.dialects import trace_1
 from inchworm.capture.fields import Place
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import UsageError
-from inchworm.domain.ids import TraceId
+from inchworm.domain.ids import RolloutId, TraceId
 from inchworm.domain.outcome import Errored, Failed, Ok
+from inchworm.domain.trace import Arm, Assignment
 
 SHOP = AppRef.parse("shop")
 
@@ -267,18 +268,61 @@ def test_feedback_is_a_score_for_a_trace_or_its_id(gateway, one):
     assert second == common | {"app": "shop/production", "trace": "t-1", "value": 0.25, "source": "ana"}
 
 
+@pytest.mark.parametrize("value", [4, -2.5, False, "good", "é"])
+def test_feedback_is_on_the_scale_that_the_app_declares(gateway, one, value):
+    one.feedback("t-1", "stars", value)
+    assert one.flush(10)
+    (said,) = gateway.of("score")
+    assert said["value"] == value
+    assert type(said["value"]) is type(value)
+
+
+def test_feedback_may_be_of_a_step_or_of_a_unit_and_say_more(gateway, one):
+    with one.trace("other") as t, t.span("search") as s:
+        pass
+    one.feedback(s, "relevant", 1)
+    one.feedback(None, "helpful", 5, unit="ana", comment="thanks", id="f-1", source="survey")
+    assert one.flush(10)
+    step, unit = (
+        {name: value for name, value in said.items() if name != "at"} for said in gateway.of("score")
+    )
+    assert step == {
+        "app": "other/production",
+        "trace": t.id,
+        "span": s.id,
+        "metric": "relevant",
+        "value": 1,
+        "source": "user",
+    }
+    assert unit == {
+        "app": "shop/production",
+        "unit": "ana",
+        "id": "f-1",
+        "metric": "helpful",
+        "value": 5,
+        "source": "survey",
+        "comment": "thanks",
+    }
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, "", None, [1], b"1"])
+def test_what_is_no_feedback_is_refused(one, value):
+    with pytest.raises(UsageError, match="feedback is a number"):
+        one.feedback("t-1", "helpful", value)
+
+
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), "1", None])
 def test_what_is_no_score_is_refused(one, value):
-    with pytest.raises(UsageError, match="lies in"):
-        one.feedback("t-1", "helpful", value)
     with one.trace("shop") as t, pytest.raises(UsageError, match="lies in"):
         t.score("helpful", value)
 
 
 def test_wrong_usage_is_said(one):
-    for wrong in ("", None, 7):
+    for wrong in (None, 7, inchworm.span("outside")):
         with pytest.raises(UsageError, match="names a trace"):
             one.feedback(wrong, "helpful", 1)
+    with pytest.raises(UsageError, match="trace is a text of 1 to 500 characters, not ''"):
+        one.feedback("", "helpful", 1)
     with pytest.raises(UsageError, match="a metric is named"):
         one.feedback("t-1", "", 1)
     with pytest.raises(UsageError, match="inputs are a mapping"):
@@ -345,7 +389,7 @@ def test_what_goes_round_in_circles_ends():
     )
 )
 def test_whatever_a_program_has_is_one_line_of_json(value):
-    text = line("trace", {"inputs": {"value": value}})
+    text = line("trace", {"inputs": plain({"value": value})})
     assert b"\n" not in text
     json.loads(text.decode())
 
@@ -382,3 +426,11 @@ def test_the_modules_functions_use_one_client_for_the_whole_program(gateway):
 def test_what_the_package_lacks_it_says():
     with pytest.raises(AttributeError, match="resolv"):
         inchworm.resolv  # noqa: B018  # asking is the point
+
+
+@given(st.text(st.characters()), st.floats(0, 1), st.integers(0, 9), st.floats(0, 1e10))
+def test_an_exposure_written_by_hand_says_what_a_line_says(unit, probability, stage, at):
+    got = Assignment(rollout_id=RolloutId("r-1"), stage=stage, arm=Arm.CANDIDATE, probability=probability)
+    members = {"app": "shop/production", "unit": unit, "rollout": "r-1", "stage": stage, "arm": "candidate"}
+    expected = line("exposed", members | {"probability": probability, "at": at})
+    assert exposed("shop/production", unit, got, at) == expected

@@ -72,7 +72,10 @@ class Control(Mock):
         return f"http://127.0.0.1:{self.port}"
 
     def publish(self, *apps: PublishedApp, key: bytes | None = None) -> str:
-        document = Published(apps=apps).sign(self._key if key is None else key)
+        return self.publish_all(Published(apps=apps), key=key)
+
+    def publish_all(self, published: Published, *, key: bytes | None = None) -> str:
+        document = published.sign(self._key if key is None else key)
 
         def tell() -> None:
             self.document = document

@@ -13,7 +13,7 @@ from tests.integration.gateway.upstream_mock import WORDS
 
 from inchworm.capture.client import Client
 from inchworm.capture.client.core import LAST, OPEN
-from inchworm.capture.records import Assigned, Called, Exposed, Rated, Traced
+from inchworm.capture.records import Assigned, Called, Exposed, Graded, Traced
 
 ASK: list[Any] = [{"role": "user", "content": "Q: How much?"}]
 
@@ -53,7 +53,7 @@ def test_client_and_gateway_draw_the_same_arm_and_both_are_recorded(served):
     assert {one.unit: one.assigned for one in records if isinstance(one, Exposed)} == expected
     assert {one.unit: one.assigned for one in records if isinstance(one, Called)} == expected
     assert sum(isinstance(one, Traced) for one in records) == len(units)
-    assert sum(isinstance(one, Rated) for one in records) == len(units)
+    assert sum(isinstance(one, Graded) for one in records) == len(units)
     assert {one.arm for one in expected.values()} == {"baseline", "candidate"}
 
 

@@ -165,7 +165,7 @@ def test_requests_that_are_none_get_errors_that_clients_can_read(gateway: Gatewa
     known = len(gateway.calls())
     got = {
         "invalid_json": gateway.ask(path, b"{"),
-        "not_found": gateway.ask("/v1/embeddings", b"{}"),
+        "not_found": gateway.ask("/v1/images", b"{}"),
         "method_not_allowed": gateway.ask(path),
         "unsupported_media_type": gateway.ask(path, b"{}", content_type="text/plain"),
         "unknown_app": gateway.chat(headers={"inchworm-app": "other"}),

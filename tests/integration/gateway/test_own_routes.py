@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.integration.gateway.conftest import Gateway, World, eventually
 
-from inchworm.capture.records import Assigned, Exposed, Rated, Traced
+from inchworm.capture.records import Assigned, Exposed, Graded, Traced
 from inchworm.domain.published import version
 
 RECORDS = "/inchworm/v1/records"
@@ -62,7 +62,7 @@ def test_what_clients_report_is_durable_when_it_is_accepted(gateway: Gateway) ->
     assert isinstance(second, Traced)
     assert json.loads(second.line) == trace
     assert second.app == "shop/production"
-    assert third == Rated(
+    assert third == Graded(
         app="shop/production", trace="t-1", metric="helpful", value=1, source="user", at=5.0
     )
 
@@ -72,7 +72,7 @@ def test_what_clients_report_is_durable_when_it_is_accepted(gateway: Gateway) ->
     [
         (b"{", "line 2"),
         (b"{}", "exactly one of exposed, trace, score"),
-        (b'{"score": {"app": "shop", "trace": "t", "metric": "m", "value": 2}}', "between 0 and 1"),
+        (b'{"score": {"app": "shop", "trace": "t", "metric": "m", "value": null}}', "got `null`"),
         (b'{"score": {"app": "a/b/c", "trace": "t", "metric": "m", "value": 1}}', "names no app"),
         (b'{"trace": {"id": "t"}}', "`app`"),
         (

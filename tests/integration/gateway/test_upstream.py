@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from inchworm.domain.errors import ConfigError
+from inchworm.gateway.connecting import Proxy
 from inchworm.gateway.upstream import (
     Client,
     CutError,
@@ -228,6 +230,49 @@ def test_a_request_goes_out_once_more_only_where_an_idle_connection_was_closed()
     assert asked == 1
 
 
+@pytest.mark.parametrize("hints", [b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"])
+def test_a_request_is_not_sent_again_where_somebody_may_have_begun_to_work_on_it(hints: bytes) -> None:
+    asked = 0
+
+    async def ends_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answers once per connection; to the next request it says hints, or nothing for a while."""
+        nonlocal asked
+        await reader.readuntil(b"\r\n\r\n")
+        asked += 1
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+        await reader.readuntil(b"\r\n\r\n")
+        asked += 1
+        writer.write(hints)
+        await writer.drain()
+        await asyncio.sleep(0 if hints else 1.2)
+
+    async def use(client: Client, port: int) -> None:
+        assert await get(client, plain(port)) == b"hello"
+        with pytest.raises(CutError):
+            await get(client, plain(port))
+
+    served(ends_late, use)
+    assert asked == 2
+
+
+def test_a_deadline_is_that_of_its_own_exchange() -> None:
+    async def third_is_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.read()
+
+    async def use(client: Client, port: int) -> None:
+        assert await get(client, plain(port), within_s=0.2) == b"hello"
+        await asyncio.sleep(0.3)  # the first one's deadline passes while the connection is idle
+        assert await get(client, plain(port), within_s=60) == b"hello"
+        with pytest.raises(TooLateError):
+            await get(client, plain(port), within_s=0.1)
+
+    served(third_is_late, use)
+
+
 def test_who_stops_waiting_closes_the_connection() -> None:
     gone = asyncio.Event()
 
@@ -288,3 +333,86 @@ def test_an_answer_that_lasts_until_the_end_is_not_whole_if_it_is_late_or_the_co
             await broken.piece()
 
     served(half, use)
+
+
+class Tunnel:
+    """An HTTP proxy that connects, or refuses to."""
+
+    def __init__(self, answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n") -> None:
+        self.answer = answer
+        self.asked: list[str] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.asked.append(head)
+        writer.write(self.answer)
+        if b" 200 " in self.answer:
+            host, _, port = head.split(" ")[1].rpartition(":")
+            there, on = await asyncio.open_connection(host, int(port))
+            await asyncio.gather(_copy(reader, on), _copy(there, writer))
+        writer.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while piece := await reader.read(1 << 16):
+            writer.write(piece)
+        writer.close()
+
+
+def through(
+    tunnel: Tunnel, use: Callable[[Client, int], Awaitable[None]], context: ssl.SSLContext, **more: str
+):
+    """Use a provider that speaks TLS, with a client that is told of a proxy."""
+
+    async def proxied(_: Client, port: int) -> None:
+        proxy = await asyncio.start_server(tunnel, "127.0.0.1", 0)
+        at = proxy.sockets[0].getsockname()[1]
+        client = Client({"HTTPS_PROXY": f"http://ana:s%20ecret@127.0.0.1:{at}", **more})
+        try:
+            await use(client, port)
+        finally:
+            client.close()
+            proxy.close()
+
+    served(hello, proxied, context)
+
+
+def test_tls_goes_through_the_proxy_that_the_environment_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cert, key = certificate(tmp_path, "localhost")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+
+    async def get_twice(client: Client, port: int) -> None:
+        for _ in range(2):
+            assert await get(client, Origin(True, "localhost", port)) == b"hello"
+
+    async def refused(client: Client, port: int) -> None:
+        with pytest.raises(NoConnectionError, match=r"the proxy answered (407|nothing)"):
+            await get(client, Origin(True, "localhost", port))
+
+    tunnel = Tunnel()
+    through(tunnel, get_twice, context)
+    (asked,) = tunnel.asked  # and the connection was kept
+    assert asked.startswith("CONNECT localhost:")
+    assert "proxy-authorization: Basic YW5hOnMgZWNyZXQ=" in asked
+    for answer in (b"HTTP/1.1 407 Who are you\r\n\r\n", b"SSH-2.0\r\n\r\n", b""):
+        through(Tunnel(answer), refused, context)
+    for spared in ("localhost", "*", "other.example, .localhost"):
+        straight = Tunnel()
+        through(straight, get_twice, context, NO_PROXY=spared)
+        assert straight.asked == []
+
+
+def test_a_proxy_that_cannot_be_used_is_refused_without_repeating_it() -> None:
+    for url in ("https://ana:secret@proxy", "socks5://proxy", "http://", "http://proxy:port"):
+        with pytest.raises(ConfigError, match="HTTPS_PROXY") as refused:
+            Proxy.of({"HTTPS_PROXY": url})
+        assert "secret" not in str(refused.value)
+    assert Proxy.of({}) is None
+    assert Proxy.of({"HTTPS_PROXY": "http://upper", "https_proxy": "http://lower"}) == Proxy(
+        "lower", 80, None, ()
+    )

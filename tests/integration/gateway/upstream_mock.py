@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.integration.gateway import protocols
+
 PATIENCE_S = 20.0
 
 
@@ -195,15 +197,17 @@ class Provider(Mock):
         mode, _, only = request.headers.get("x-mock", "").partition("@")
         if only and request.json.get("model") != only:
             mode = ""
-        stream = bool(request.json.get("stream"))
+        stream = bool(request.body and request.json.get("stream"))
         match mode:
             case "400" | "429" | "500":
                 answer(
                     writer,
                     int(mode),
-                    json.dumps(ERROR).encode(),
+                    json.dumps(protocols.error_of(request.path, ERROR)).encode(),
                     retry_after="7",
                     x_request_id="req-9",
+                    request_id="req-9",
+                    anthropic_ratelimit_requests_limit="50",
                     x_ratelimit_limit_requests="60",
                     openai_organization="org-1",
                     set_cookie="a=b",
@@ -233,12 +237,32 @@ class Provider(Mock):
                 writer.write(body[: len(body) // 2])
                 await writer.drain()
                 writer.close()
+            case _ if stream and (events := protocols.stream_of(request.path, request.json)):
+                await self._events(writer, mode, events)
             case _ if stream:
                 await self._stream(writer, mode)
+            case _ if (other := protocols.answer_of(request.method, request.path, request.body)) is not None:
+                answer(writer, 200, json.dumps(other).encode(), x_request_id="req-1", request_id="req-1")
             case _:
                 body = json.dumps(_completion(request, "".join(WORDS))).encode()
                 answer(writer, 200, body, x_request_id="req-1", openai_processing_ms="12")
         await writer.drain()
+
+    async def _events(self, writer: asyncio.StreamWriter, mode: str, events: list[bytes]) -> None:
+        head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n"
+        writer.write(f"{head}request-id: req-2\r\n\r\n".encode())
+        middle = protocols.middle_of(events)
+        for number, one in enumerate(events):
+            if number == middle and mode == "cut":
+                writer.write(chunk(one[:20]))
+                await writer.drain()
+                writer.close()
+                return
+            writer.write(chunk(one))
+            await writer.drain()
+            if number == middle - 1 and mode in {"slow", "hang"}:
+                await (self.go_on if mode == "slow" else asyncio.Event()).wait()
+        writer.write(b"0\r\n\r\n")
 
     async def _stream(self, writer: asyncio.StreamWriter, mode: str) -> None:
         head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n"

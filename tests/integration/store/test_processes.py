@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from tests.integration.store.worker import folded
 from tests.unit.store.values import APP, BASE, assigned, entry, exposure, lineage, rollout, score, served
 
 from inchworm.domain.configuration import AppRef
@@ -138,6 +139,37 @@ def test_killed_between_exposures_and_traces_what_was_acknowledged_is_there(tmp_
                 exposed,
                 exposed,
             )
+
+
+@pytest.mark.slow
+def test_killed_while_it_replaces_every_trace_is_of_one_version_and_counted_once(tmp_path):
+    path = tmp_path / "traces.duckdb"
+    for lines in (3, 6):
+        acknowledged: dict[tuple[str, int], int] = {}
+        with worker("tell", path) as process:
+            for _, line in zip(range(lines), process.stdout, strict=False):
+                what, version, count = line.split()
+                acknowledged[what, int(version)] = int(count)
+            process.send_signal(signal.SIGKILL)
+        with TraceStore.open(path) as store:
+            found = {one.id: one for some in store.iterate(APP) for one in some}
+            numbers = sorted(int(id_[6:]) for id_ in found)
+            assert numbers == list(range(len(found)))
+            assert len(found) >= acknowledged.get(("traces", 1), 0)
+            for n in numbers:
+                least = 2 if n < acknowledged.get(("traces", 2), 0) else 1
+                mine = found[assigned(n).id]
+                assert mine in [folded(n, version) for version in range(least, 3)]
+            spans = store.spans(APP, list(found))
+            assert {id_: len(some) for id_, some in spans.items()} == dict.fromkeys(found, 1)
+            for n in range(acknowledged.get(("spans", 2), 0)):
+                assert spans[assigned(n).id][0].attributes == {"told 1": True, "told 2": True}
+            # The rollups are of what is there.
+            page = store.traces(APP, limit=1)
+            assert page.total == store.count(APP) == len(found)
+            assert dict(store.facets(APP)["metric"]) == ({"right": len(found)} if found else {})
+            times = [one.at for one in found.values()]
+            assert store.period(APP) == (min(times), max(times))
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ A worker says a line when it has done something, and waits for a line where it i
 
 import sys
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from tests.unit.store.values import (
@@ -22,6 +23,8 @@ from tests.unit.store.values import (
 
 from inchworm.domain.ids import RolloutId
 from inchworm.domain.rollout import DecisionKind, RolloutState
+from inchworm.domain.span import Span
+from inchworm.domain.trace import Trace
 from inchworm.store.control import ControlStore
 from inchworm.store.traces import TraceStore
 
@@ -89,6 +92,36 @@ def record(path: Path) -> None:
             start = numbers.stop
 
 
+def tell(path: Path) -> None:
+    """Store spans, then their traces, then both told anew, batch after batch."""
+    with TraceStore.open(path) as store:
+        # The last batch once more: the second telling of it may be missing.
+        for start in count(max(0, store.count(APP) // BATCH - 1) * BATCH, BATCH):
+            numbers = range(start, start + BATCH)
+            for version in (1, 2):
+                store.put_spans([reported(number, version) for number in numbers])
+                say("spans", version, numbers.stop)
+                store.put_traces([folded(number, version) for number in numbers])
+                say("traces", version, numbers.stop)
+
+
+def reported(number: int, version: int) -> Span:
+    """What is told of a span the first and the second time."""
+    return Span(
+        app=APP,
+        trace_id=assigned(number).id,
+        id="s",
+        output=f"version {version}",
+        attributes={f"told {version}": True},
+        revision=float(version),
+    )
+
+
+def folded(number: int, version: int) -> Trace:
+    """What its trace is by then."""
+    return assigned(number, output=f"version {version}", at=version * 10_000.0, scores=(score(),))
+
+
 def hold(path: Path) -> None:
     """Own the trace store until there is a line of input."""
     with TraceStore.open(path):
@@ -101,7 +134,7 @@ def main(what: str, path: str, *rest: str) -> None:
     if what == "race":
         race(Path(path), int(rest[0]))
     else:
-        {"decide": decide, "record": record, "hold": hold}[what](Path(path))
+        {"decide": decide, "record": record, "tell": tell, "hold": hold}[what](Path(path))
 
 
 if __name__ == "__main__":

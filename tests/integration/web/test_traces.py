@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from tests.integration.web import agents
 from tests.integration.web.conftest import NARROW, Site, served
 from tests.integration.web.setting import GATEWAY, Shop
 
@@ -193,7 +194,7 @@ def test_a_conversation_shows_its_turns_its_tools_its_marks_and_what_answered(se
         "assistant",
         "user",
         "assistant",
-        "tool",
+        "tool: find_order",
         "assistant, the answer",
         "a right answer contains",
     ]
@@ -299,7 +300,7 @@ def test_what_people_wrote_stays_text(live_site, looking):
     expect(page.get_by_role("heading", level=1)).to_contain_text("<b>x/y?#.json&</b>")
 
 
-def test_new_traces_appear_without_a_reload_and_nothing_jumps(live_site, looking):
+def test_new_traces_are_announced_and_what_one_reads_does_not_move(live_site, looking):
     seen = looking(live_site)
     page = seen.open("/traces")
     listed = rows(page)
@@ -313,15 +314,34 @@ def test_new_traces_appear_without_a_reload_and_nothing_jumps(live_site, looking
     top = page.evaluate("scrollY")
     live_site.shop.slot(5, 60)
     live_site.state.pulse.beat()
-    expect(page.locator("h1")).to_have_text(
-        f"{len(live_site.shop.house.traces.traces(live_site.shop.house.app, limit=200).traces)} traces"
-    )
-    assert rows(page)[5:] == listed[: len(rows(page)) - 5]
+    expect(page.locator("h1")).to_have_text("65 traces")
+    expect(page.get_by_role("link", name="5 newer")).to_be_visible()
+    assert rows(page) == listed
     assert page.evaluate("window.stayed === document.querySelector('.peek')"), "no reload, the same element"
     expect(peek).to_contain_text(listed[2])
     assert page.locator("details[open]").count() == 1, "what was unfolded stays unfolded"
     assert page.evaluate("document.activeElement.textContent") == "system", "the focus stays where it was"
     assert page.evaluate("scrollY") == top
+    page.locator("main").focus()
+    page.keyboard.press("k")  # another one is looked at: the list still begins where it did
+    expect(peek).to_contain_text(listed[1])
+    assert rows(page) == listed
+    page.keyboard.press("n")
+    expect(page.get_by_role("link", name="newer")).to_have_count(0)
+    assert rows(page)[5:] == listed[:45]
+    expect(peek).to_contain_text(listed[1])
+
+
+def test_a_list_of_other_filters_begins_with_its_newest(live_site, looking):
+    page = looking(live_site).open("/traces")
+    live_site.shop.slot(5, 60)
+    live_site.state.pulse.beat()
+    expect(page.get_by_role("link", name="5 newer")).to_be_visible()
+    page.get_by_role("list", name="time").get_by_role("link", name="last 7 days").click()
+    page.wait_for_url("**since=7d")
+    expect(page.get_by_role("link", name="newer")).to_have_count(0)
+    newest = live_site.shop.house.traces.traces(live_site.shop.house.app, limit=1).traces[0]
+    assert rows(page)[0] == newest.id
 
 
 def test_what_a_person_types_survives_a_change(live_site, looking):
@@ -333,3 +353,118 @@ def test_what_a_person_types_survives_a_change(live_site, looking):
     expect(page.locator("h1")).to_have_text("63 traces")
     page.keyboard.type("nd")
     expect(page.locator("#q")).to_have_value("refund")
+
+
+# --- spans, and what a call may be made of ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def agent_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A shop with an agent's turn in eight spans, and calls of every sort. Not to be changed."""
+    shop = Shop.open(tmp_path_factory.mktemp("agents") / "shop")
+    shop.slot(10, 3_600)
+    agents.agent(shop)
+    agents.calls(shop)
+    yield from served(shop)
+    shop.house.close()
+
+
+def test_spans_stand_as_a_tree_with_their_times_and_open_in_place(agent_site, looking):
+    page = looking(agent_site).open(f"/traces?peek={agents.AGENT}")
+    spans = page.locator(".spans > li > a")
+    assert spans.locator(".what").all_inner_texts() == [
+        *("support agent", "plan", "chat gpt-5-mini", "find_order", "search the handbook"),
+        *("send_notice", "policy", "chat gpt-5-mini"),
+    ]
+    insets = spans.locator(".what").evaluate_all(
+        "all => all.map(one => parseFloat(getComputedStyle(one).paddingLeft))"
+    )
+    assert [round(inset / insets[1]) for inset in insets] == [0, 1, 2, 1, 1, 1, 1, 1]
+    bars = spans.locator("svg").evaluate_all(
+        "all => all.map(one => { const whole = one.getBoundingClientRect();"
+        " const bar = one.firstElementChild.getBoundingClientRect();"
+        " return [(bar.left - whole.left) / whole.width, bar.width / whole.width]; })"
+    )
+    assert bars[0] == pytest.approx([0, 1], abs=0.02)
+    assert bars[7] == pytest.approx([1.88 / 3.42, 1.52 / 3.42], abs=0.02)
+    expect(spans.nth(5)).to_contain_text("■ errored")
+    page.keyboard.press("s")
+    for _ in range(3):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    opened = page.locator(".opened")
+    expect(opened).to_contain_text("input order")
+    expect(opened.locator("pre")).to_contain_text('"carrier": "DHL"')
+    assert "span=a3" in page.url
+    expect(page.locator(".spans [aria-expanded=true] .what")).to_have_text("find_order")
+    page.keyboard.press("Enter")  # again, and it is closed
+    expect(opened).to_have_count(0)
+    assert "span=" not in page.url
+
+
+def test_a_span_has_an_address_and_its_twin_has_all_of_it(agent_site, looking):
+    seen = looking(agent_site)
+    page = seen.open(f"/traces/{agents.AGENT}?span=a7#span-a7")
+    expect(page.locator(".opened .turn.answer")).to_contain_text("arrives within two days")
+    expect(page.locator(".spans [aria-expanded=true]")).to_be_in_viewport()
+    page.locator(".opened summary", has_text="what it thought first").click()
+    expect(page.locator(".opened")).to_contain_text("say when it comes")
+    page.keyboard.press("k")
+    expect(page.locator("a[data-row]:focus")).to_have_count(1)
+    twin = seen.site.get(f"/traces/{agents.AGENT}.json").data["trace"]["spans"]
+    assert len(twin) == 8
+    assert twin[-1]["output"] == agents.ANSWER
+    assert "has no span zz" in seen.site.get(f"/traces/{agents.AGENT}?span=zz").text
+
+
+def test_what_has_not_come_and_what_is_no_longer_kept_is_said_in_words(agent_site, looking):
+    page = looking(agent_site).open(f"/traces?peek={agents.PARTED}")
+    peek = page.get_by_role("complementary")
+    expect(peek).to_contain_text("Not all of it has come")
+    expect(peek).to_contain_text("1 span names a parent that has not come")
+    expect(page.locator(".rows")).to_contain_text("incomplete")
+    page.goto(f"{agent_site.url}/traces?peek={agents.FADED}")
+    expect(peek).to_contain_text("Its content is no longer kept")
+    expect(page.locator(".rows")).to_contain_text("content no longer kept")
+
+
+def test_pictures_thoughts_and_structured_answers_are_told_apart(agent_site, looking):
+    page = looking(agent_site).open(f"/traces?peek={agents.TOOLED}")
+    peek = page.get_by_role("complementary")
+    expect(peek).to_contain_text("with 2 images, not kept")
+    expect(peek).to_contain_text("tool: find_order")
+    expect(peek).to_contain_text("Tools offered: find_order, refund")
+    expect(peek.locator(".answer pre")).to_contain_text('  "verdict": "refund",')
+    expect(peek).to_contain_text("gpt-5, call verdict")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("model=gpt-5-mini", [agents.AGENT]),
+        ("call=verdict", [agents.TOOLED]),
+        ("kind=retriever", [agents.AGENT]),
+        ("step=find_order", [agents.AGENT]),
+        ("incomplete=yes", [agents.PARTED]),
+        ("slower=20s&incomplete=no", [agents.FADED, agents.BROKEN]),
+        ("scored=no", [agents.FADED, agents.BROKEN, agents.TOOLED, agents.PARTED]),
+        ("unit=s-17", [agents.TOOLED]),
+        ("attribute=inchworm.name%3Dsupport%20agent", [agents.AGENT]),
+        ("between=helpful%3D0.81..0.83&model=gpt-5-mini", []),
+    ],
+)
+def test_every_filter_of_the_address_filters(agent_site, query, found):
+    data = agent_site.get(f"/traces.json?{query}").data
+    assert [one["id"] for one in data["traces"]] == found
+    assert data["total"] == len(found)
+
+
+@pytest.mark.parametrize("query", ["scored=perhaps", "kind=guess", "slower=soon", "attribute=x", "between=y"])
+def test_a_filter_that_means_nothing_says_what_it_may_be(agent_site, query):
+    assert agent_site.get(f"/traces?{query}").status == 400
+
+
+def test_on_a_telephone_the_spans_fit(agent_site, looking):
+    page = looking(agent_site, viewport=NARROW).open(f"/traces/{agents.AGENT}?span=a7")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    expect(page.locator(".spans")).to_be_visible()

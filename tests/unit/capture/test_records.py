@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from inchworm.capture.records import (
     Assigned,
     Called,
+    Exported,
     Exposed,
+    Graded,
     Mirrored,
     Rated,
     Record,
@@ -61,6 +63,24 @@ GOLDEN: dict[str, tuple[Record, str]] = {
         Rated(app="a/b", trace="t-1", metric="helpful", value=1.0, source="user", at=2.0),
         "87a16ba772617465642f31a3617070a3612f62a57472616365a3742d31a66d6574726963a768656c7066756ca576616c7565cb3ff0000000000000a6736f75726365a475736572a26174cb4000000000000000",
     ),
+    "graded": (
+        Graded(
+            app="a/b",
+            id="i-1",
+            unit="u-1",
+            metric="stars",
+            value=4.0,
+            source="user",
+            comment="ok",
+            at=2.0,
+            timed=False,
+        ),
+        "8ca16ba86772616465642f31a3617070a3612f62a26964a3692d31a57472616365c0a47370616ec0a4756e6974a3752d31a66d6574726963a57374617273a576616c7565cb4010000000000000a6736f75726365a475736572a7636f6d6d656e74a26f6ba26174cb4000000000000000a574696d6564c2",
+    ),
+    "exported": (
+        Exported(app="a/b", dialect="otlp-protobuf", body=b"\n\0", at=2.0),
+        "85a16baa6578706f727465642f31a3617070a3612f62a76469616c656374ad6f746c702d70726f746f627566a4626f6479c4020a00a26174cb4000000000000000",
+    ),
 }
 
 
@@ -84,6 +104,8 @@ FINITE = st.floats(allow_nan=False)
 RECORDS = st.one_of(
     st.builds(Rated, value=FINITE, at=FINITE),
     st.builds(Traced, at=FINITE),
+    st.builds(Exported, at=FINITE),
+    st.builds(Graded, at=FINITE, value=st.booleans() | FINITE | st.text()),
     st.builds(Exposed, assigned=st.builds(Assigned, probability=FINITE), at=FINITE),
     st.builds(Mirrored, probability=FINITE, at=FINITE, stage=st.integers(0, 9)),
     st.builds(

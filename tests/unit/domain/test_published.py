@@ -10,7 +10,7 @@ from inchworm.domain.configuration import AppRef, Configuration
 from inchworm.domain.errors import InputError
 from inchworm.domain.ids import RolloutId
 from inchworm.domain.keys import KEY_BYTES, Purpose, derive
-from inchworm.domain.published import Published, PublishedApp, version
+from inchworm.domain.published import Published, PublishedApp, PublishedKey, version
 from inchworm.domain.rollout import UnitKind
 from inchworm.domain.serving import Candidate, ServingTable
 
@@ -52,6 +52,7 @@ def test_the_derived_keys_are_pinned():
         Purpose.GATEWAY: "1a9281523bfc2fb7",
         Purpose.SESSION: "8c538e5e93d06c69",
         Purpose.UNIT: "39a42d4a05e79a59",
+        Purpose.FORGET: "79aeafb4c8333134",
     }
 
 
@@ -101,7 +102,7 @@ def test_anything_else_is_refused(document):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"format": "published/2"}, "reads published/1"),
+        ({"format": "published/3"}, "reads published/1 and published/2"),
         ({"apps": [{"app": "a/b"}]}, "cannot be read"),
     ],
 )
@@ -120,3 +121,35 @@ def test_a_configuration_under_a_wrong_id_is_refused():
     rows[STABLE.id] = rows[CANDIDATE.id]
     with pytest.raises(ValueError, match=f"{STABLE.id} has the content of {CANDIDATE.id}"):
         Published.from_content(content)
+
+
+FREE = PublishedKey(id="0123456789", digest="a" * 64, expires_at=1_800_000_000.0)
+BOUND = PublishedKey(id="9876543210", digest="b" * 64, app=APP)
+
+
+def test_keys_are_pinned_and_a_bound_one_is_nothing_for_older_readers():
+    free = Published(apps=PUBLISHED.apps, keys=(FREE,))
+    bound = Published(apps=PUBLISHED.apps, keys=(FREE, BOUND))
+    assert free.content() == PUBLISHED.content() | {
+        "keys": [{"id": "0123456789", "digest": "a" * 64, "expires_at": 1_800_000_000.0}]
+    }
+    # An older reader would count what comes under a bound key as the first app's.
+    assert bound.content()["format"] == "published/2"
+    assert bound.content()["keys"][1] == {
+        "id": "9876543210",
+        "digest": "b" * 64,
+        "app": "shop/production",
+    }
+    assert [version(one.sign(KEY)) for one in (free, bound)] == ["7195cd6d28cc671c", "573868a633dc7a91"]
+    for one in (free, bound):
+        assert Published.read(KEY, one.sign(KEY)) == one
+
+
+@pytest.mark.parametrize("keys", [3, [3], [{"id": "x"}], [{"id": "x", "digest": "y", "app": "a/b/c"}]])
+def test_keys_of_another_shape_are_refused(keys):
+    class Other(Published):
+        def content(self):
+            return PUBLISHED.content() | {"keys": keys}
+
+    with pytest.raises(InputError, match=r"cannot be read|names no app"):
+        Published.read(KEY, Other().sign(KEY))

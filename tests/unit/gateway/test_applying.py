@@ -338,7 +338,7 @@ def test_documents_are_cut_and_ordered_where_they_are_a_list():
             {"infrastructure": {"hardware": "b", "base_url": "http://b/v1"}},
             (),
         ),
-        ({}, {"infrastructure": {"retries": 2, "timeout_s": 1}}, ("infrastructure",)),
+        ({}, {"infrastructure": {"retries": 2, "max_concurrency": 4, "timeout_s": 1}}, ()),
         ({}, {"infrastructure": {"price": {"input": 1, "output": 1}}}, ()),
     ],
 )

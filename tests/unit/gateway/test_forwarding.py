@@ -1,5 +1,6 @@
 """What goes to the provider, and what comes back."""
 
+import base64
 import gzip
 import zlib
 
@@ -8,7 +9,6 @@ import pytest
 from inchworm.domain.errors import ConfigError
 from inchworm.gateway.forwarding import (
     Unpacker,
-    key_of,
     returned_headers,
     said_headers,
     sent_headers,
@@ -16,6 +16,9 @@ from inchworm.gateway.forwarding import (
 )
 from inchworm.gateway.http1 import Head
 from inchworm.gateway.upstream import Origin, Target, request_bytes
+
+CHAT = "/v1/chat/completions"
+OURS = f"iw_{'0' * 10}_{'1' * 64}"
 
 
 def test_hop_by_hop_headers_and_ours_go_no_further() -> None:
@@ -30,37 +33,54 @@ def test_hop_by_hop_headers_and_ours_go_no_further() -> None:
         *(("transfer-encoding", "chunked"), ("upgrade", "h2c"), ("expect", "100-continue")),
         *(("inchworm-app", "shop"), ("inchworm-token", "t1"), ("connection", "keep-alive"), ("cookie", "c")),
     ]
-    assert sent_headers([*theirs, *mine], key=None, azure=False) == [*mine, ("accept-encoding", "identity")]
+    assert sent_headers([*theirs, *mine], key=None, path=CHAT) == [*mine, ("accept-encoding", "identity")]
 
 
 def test_what_connection_names_is_hop_by_hop_too() -> None:
     items = [("x-hop", "1"), ("connection", "close, X-Hop"), ("x-stays", "2")]
-    assert sent_headers(items, key=None, azure=False)[:-1] == [("x-stays", "2")]
+    assert sent_headers(items, key=None, path=CHAT)[:-1] == [("x-stays", "2")]
 
 
 @pytest.mark.parametrize("own", ["authorization", "api-key", "x-api-key"])
 def test_a_caller_s_own_key_wins(own: str) -> None:
-    assert sent_headers([(own, "mine")], key="house", azure=False)[:-1] == [(own, "mine")]
-
-
-def test_a_house_s_key_is_written_as_the_path_wants_it() -> None:
-    assert sent_headers([], key="k", azure=False)[-1] == ("authorization", "Bearer k")
-    assert sent_headers([], key="k", azure=True)[-1] == ("api-key", "k")
+    assert sent_headers([(own, "mine")], key="house", path=CHAT)[:-1] == [(own, "mine")]
 
 
 @pytest.mark.parametrize(
-    ("infrastructure", "key"),
+    ("name", "value"),
     [
-        ({"api_key": "env:HOUSE"}, "sk"),
-        ({"api_key": "env:MISSING"}, None),
-        ({"api_key": "env:EVIL"}, None),
-        ({"api_key": "sk-literal"}, None),
-        ({"api_key": 3}, None),
-        ({}, None),
+        ("authorization", f"Bearer {OURS}"),
+        ("authorization", f"bearer  {OURS}"),
+        ("authorization", OURS),
+        ("authorization", "Basic " + base64.b64encode(f"public:{OURS}".encode()).decode()),
+        ("authorization", "Basic " + base64.b64encode(f"{OURS}:".encode()).decode()),
+        ("x-api-key", OURS),
+        ("api-key", OURS),
+        ("authorization", "Bearer iw_damaged"),
+        ("authorization", f"Token {OURS}"),
+        ("authorization", f"Bearer sk-mine, Bearer {OURS}"),
+        ("authorization", "Basic " + base64.b64encode(f"ab:{OURS}".encode()).decode().rstrip("=")),
+        ("authorization", "Basic " + base64.urlsafe_b64encode(f"???>>>:{OURS}".encode()).decode()),
+        ("authorization", "Basic " + base64.b64encode("\xfc:".encode("latin-1") + OURS.encode()).decode()),
+        ("x-goog-api-key", OURS),
+        ("x-any", f"key={OURS}"),
+        ("inchworm-key", OURS),
     ],
 )
-def test_a_key_is_a_reference(infrastructure: dict[str, object], key: str | None) -> None:
-    assert key_of(infrastructure, {"HOUSE": " sk\n", "EVIL": "a\r\nx: y"}) == key
+def test_a_key_of_ours_goes_no_further_and_the_house_s_takes_its_place(name: str, value: str) -> None:
+    sent = sent_headers([(name, value)], key="house", path=CHAT)
+    assert sent == [("accept-encoding", "identity"), ("authorization", "Bearer house")]
+    assert sent_headers([(name, value)], key=None, path=CHAT) == [("accept-encoding", "identity")]
+
+
+def test_a_key_of_ours_beside_the_caller_s_own_leaves_that_one() -> None:
+    items = [("x-api-key", OURS), ("authorization", "Bearer sk-mine")]
+    assert sent_headers(items, key="house", path=CHAT)[:-1] == [("authorization", "Bearer sk-mine")]
+
+
+def test_a_house_s_key_is_written_as_the_path_wants_it() -> None:
+    assert sent_headers([], key="k", path=CHAT)[-1] == ("authorization", "Bearer k")
+    assert sent_headers([], key="k", path="/openai/v1/chat/completions")[-1] == ("api-key", "k")
 
 
 @pytest.mark.parametrize(
@@ -172,3 +192,10 @@ def test_how_an_answer_goes_on_packed_is_said() -> None:
     for coding, said in (("br", True), ("zstd", True), ("gzip", False), ("Deflate", False)):
         head = Head(200, [("content-encoding", coding)])
         assert (("content-encoding", coding) in returned_headers(head)) is said
+
+
+@pytest.mark.parametrize("written", [OURS, OURS.replace("_", "%5F"), OURS.replace("iw", "%69w")])
+def test_a_key_of_ours_in_the_query_stays_here(written: str) -> None:
+    target = Target.of("https://api.example.com/v1")
+    assert sent_path(target, CHAT, f"a=1&key={written}&b=2") == "/v1/chat/completions?a=1&b=2"
+    assert sent_path(target, CHAT, f"key={written}") == "/v1/chat/completions"

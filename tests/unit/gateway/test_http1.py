@@ -99,7 +99,11 @@ def test_the_head_says_whether_the_connection_lives_on(head: bytes, reusable: bo
         b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
         b"HTTP/1.1 200 OK\r\na : b\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n folded: b\r\n\r\n",
+        b"HTTP/1.1 000 Some\r\n\r\n",
+        b"HTTP/1.1 1024 Some\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: " + b"9" * 5000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + b"f" * 100 + b"\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-1\r\n",
@@ -142,3 +146,11 @@ def test_an_answer_that_lasts_until_the_end_is_whole_if_the_connection_closed_an
     reader = read(CLOSED, [], closes=False)
     with pytest.raises(AnswerError, match="before the answer was whole"):
         reader.end(cut=True)
+
+
+def test_an_interim_answer_is_a_beginning() -> None:
+    reader = Reader()
+    assert not reader.begun
+    reader.feed(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")
+    assert reader.begun
+    assert reader.head is None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inchworm.app.house import _DERIVED
+from inchworm.app.pseudonyms import _DERIVED
 from inchworm.capture.fields import UnitFrom
 from inchworm.domain.ids import TraceId, UnitId
 from inchworm.domain.rollout import UnitKind

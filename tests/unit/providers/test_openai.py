@@ -171,7 +171,7 @@ def test_retry_after_is_obeyed_up_to_the_longest_wait(monkeypatch):
 
     # in this module's eyes only: servers of other tests may live in threads of this process
     eyes = SimpleNamespace(**{**vars(asyncio), "sleep": sleep})
-    monkeypatch.setattr("inchworm.providers.openai.asyncio", eyes)
+    monkeypatch.setattr("inchworm.providers.asking.asyncio", eyes)
     fault = answer("", 429, Retry_After="7")
     long = answer("", 429, Retry_After="3600")
     ask(Server(fault, long, answer("", 500), answer()), backoff_s=0.5, max_wait_s=60.0)

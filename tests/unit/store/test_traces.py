@@ -319,6 +319,10 @@ def test_filters_and_facets_agree(store):
         "cluster": [("prices", 1), ("returns", 1)],
         "outcome": [("ok", 3), ("errored", 1), ("failed", 1)],
         "finish_reason": [("stop", 4)],
+        "model": [],
+        "call": [],
+        "source": [],
+        "metric": [("right", 2)],
     }
     assert store.facets(OTHER)["outcome"] == []
     with pytest.raises(InputError, match="surrogate"):

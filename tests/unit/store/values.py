@@ -184,8 +184,14 @@ def assigned(number: int, rollout_id: str = "r-1", **changes: Any) -> Trace:
     )
 
 
-def score(value: float = 1.0, metric: str = "right", source: str = "code:right/1", at: float = 1.0) -> Score:
-    return Score(metric=metric, result=Scored(value=value), source=source, at=at)
+def score(
+    value: float = 1.0,
+    metric: str = "right",
+    source: str = "code:right/1",
+    at: float = 1.0,
+    id: str | None = None,  # noqa: A002  # as the score calls it
+) -> Score:
+    return Score(metric=metric, result=Scored(value=value), source=source, at=at, id=id)
 
 
 def case_id(number: int) -> CaseId:

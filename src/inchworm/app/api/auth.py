@@ -58,13 +58,7 @@ class Need:
         principal = await _who(request, credentials)
         if principal is None:
             raise _unknown(request, credentials)
-        if not principal.scope.includes(self.scope):
-            raise RefusedError(
-                403,
-                "forbidden",
-                f'{principal.name} has the scope {principal.scope}, and this takes "{self.scope}"',
-                hint="ask an admin for another key: inchworm keys add",
-            )
+        _check_scope(principal, self.scope)
         if principal.csrf is not None and request.method not in _SAFE:
             await _check_csrf(request, principal.csrf)
         request.state.principal = principal
@@ -81,10 +75,12 @@ async def page_user(request: Request, credentials: _Credentials = None) -> Princ
 
     Raises:
         LoginNeededError: without a session; handled as a redirect.
-        RefusedError: 401 where a program asks and not a person: for JSON, for events.
+        RefusedError: 401 where a program asks and not a person: for JSON, for events; 403 with a key that
+            may only send.
     """
     principal = await _who(request, credentials)
     if principal is not None:
+        _check_scope(principal, Scope.VIEWER)
         request.state.principal = principal
         return principal
     program = credentials is not None or request.url.path.endswith((".json", "/events"))
@@ -112,6 +108,16 @@ async def _who(request: Request, credentials: HTTPAuthorizationCredentials | Non
         return await run_in_threadpool(access.bearer, credentials.credentials)
     cookie = request.cookies.get(access.cookie)
     return None if cookie is None else await run_in_threadpool(access.session, cookie)
+
+
+def _check_scope(principal: Principal, least: Scope) -> None:
+    if not principal.scope.includes(least):
+        raise RefusedError(
+            403,
+            "forbidden",
+            f'{principal.name} has the scope {principal.scope}, and this takes "{least}"',
+            hint="ask an admin for another key: inchworm keys add",
+        )
 
 
 def _unknown(request: Request, credentials: HTTPAuthorizationCredentials | None) -> RefusedError:

@@ -13,6 +13,8 @@ from inchworm import __version__
 from inchworm.app.api import (
     catalogue,
     changing,
+    datasets,
+    erasing,
     errors,
     handing,
     login,
@@ -21,9 +23,11 @@ from inchworm.app.api import (
     models,
     operations,
     rollouts,
+    scoring,
     simulating,
     stores,
     traces,
+    transferring,
 )
 from inchworm.app.api.access import Access
 from inchworm.app.api.guard import Guard
@@ -35,7 +39,7 @@ _MOST_BODY = 1 << 20
 """Bytes of a request, unless its route takes more."""
 _ABOUT = """\
 Everything that `inchworm` the command does. Send a key as `Authorization: Bearer iw_…`; keys have a scope
-(viewer, labeler, deployer or admin), and each scope may do what those before it may.
+(ingest, viewer, labeler, deployer or admin), and each scope may do what those before it may.
 What goes wrong is always `{"error": {"code", "message", "hint"}}`.
 """
 
@@ -89,12 +93,16 @@ def build(
     for part in (
         looking,
         catalogue,
+        transferring,  # before traces: /traces/export is no trace's id
         traces,
+        scoring,
         measuring,
+        datasets,
         changing,
         rollouts,
         simulating,
         handing,
+        erasing,
         login,
         stores,
     ):

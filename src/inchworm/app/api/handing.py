@@ -10,6 +10,7 @@ from inchworm.app import asjson, keys
 from inchworm.app.api import models
 from inchworm.app.api.auth import access_of
 from inchworm.app.api.deps import ToAdminister, changed
+from inchworm.domain.configuration import AppRef
 
 
 def router() -> APIRouter:
@@ -31,6 +32,7 @@ def router() -> APIRouter:
             now=now,
             expires_at=None if asked.expires_s is None else now + asked.expires_s,
             random=secrets.token_bytes,
+            app=None if asked.app is None else AppRef.parse(asked.app),
         )
         house.control.put_api_key(house.app, made)
         changed(request)

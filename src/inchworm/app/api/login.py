@@ -59,6 +59,9 @@ def pages() -> APIRouter:
             access.attempts.fail(_address(request), access.now())
             problem = "This key opens nothing: it is none of ours, was revoked, or has expired."
             return login_page(request, problem=problem, wanted=safe_next(wanted), status=401)
+        if not principal.scope.includes(Scope.VIEWER):
+            problem = "This key may send to the gateway and look at nothing."
+            return login_page(request, problem=problem, wanted=safe_next(wanted), status=403)
         return _logged_in(request, access, principal, safe_next(wanted))
 
     @routes.post("/logout")

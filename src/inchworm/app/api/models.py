@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StringConstraints,
+    model_validator,
+)
 
 from inchworm.domain.access import Scope
 
@@ -41,18 +50,33 @@ class Wrong(BaseModel):
 
 
 class Score(Asked):
-    """Feedback to one interaction."""
+    """Feedback to one interaction: it is named, or a span of it is, or whose latest one it is."""
 
-    trace: Name = Field(description="The interaction's id, as it was sent or answered.")
+    trace: Name | None = Field(default=None, description="The interaction's id, as it was sent or answered.")
+    span: Name | None = Field(default=None, description="The id of a span of it.")
+    session: Name | None = Field(default=None, description="A session: its latest interaction by then.")
+    unit: Name | None = Field(default=None, description="A unit: its latest interaction by then.")
     metric: Name
-    value: float = Field(ge=0, le=1, description="Higher is better.")
+    value: Annotated[StrictBool | StrictFloat | StrictInt | Text, Field(union_mode="left_to_right")] = Field(
+        description="On the metric's scale as inchworm.yaml declares it; else from 0 to 1, higher is better."
+    )
     source: Name = Field(default="user", description="Who gave it, e.g. user or human:ana.")
+    id: Name | None = Field(
+        default=None, description="Your own id of this feedback: sent again it counts once."
+    )
+    comment: Text | None = Field(default=None, description="What was said beside it; sanitized.")
     at: float | None = Field(
         default=None,
         ge=0,
         lt=253_402_300_800,
         description="Seconds since the epoch; now if left out. Sent twice with one time, it counts once.",
     )
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if self.trace is None and self.span is None and self.session is None and self.unit is None:
+            raise ValueError("one of trace, span, session and unit says what it is about")
+        return self
 
 
 class Scores(Asked):
@@ -146,6 +170,10 @@ class NewKey(Asked):
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=80)]
     scope: Scope = Scope.VIEWER
+    app: str | None = Field(
+        default=None,
+        description="The only app that it sends for, as NAME/ENVIRONMENT; else each request says which.",
+    )
     expires_s: float | None = Field(default=None, gt=0, description="In how many seconds it ends by itself.")
 
 
@@ -162,6 +190,7 @@ class Key(BaseModel):
     id: str
     name: str
     scope: Scope
+    app: str | None
     created_at: float
     created_by: str
     expires_at: float | None
@@ -253,9 +282,39 @@ class TraceRow(BaseModel):
 class Traces(Told):
     """A page of interactions, newest first."""
 
-    total: int
+    total: int = Field(description="How many pass, on all pages.")
+    searched: int | None = Field(
+        description="Where text or an attribute is sought, among how many: the newest that pass the rest. "
+        "`null` where all were looked at."
+    )
     traces: list[TraceRow]
     after: str | None
+
+
+class Arrived(Told):
+    """Interactions that came in, in the order of arrival."""
+
+    traces: list[TraceRow]
+    after: int = Field(description="Hand it in to go on.")
+
+
+class SpanRow(BaseModel):
+    """A piece of work within an interaction, sanitized."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    parent: str | None
+    name: str
+    kind: str
+    started_at: float | None
+    ended_at: float | None
+
+
+class Spans(Told):
+    """The spans of an interaction, in the order of their starts."""
+
+    spans: list[SpanRow]
 
 
 class OneTrace(Told):
@@ -267,7 +326,8 @@ class OneTrace(Told):
 class Rated(Told):
     """What became of feedback."""
 
-    stored: int = Field(description="How many scores were new.")
+    stored: int = Field(description="How many scores were new, or took the place of others by their ids.")
+    duplicate: int = Field(description="How many were there already, or later ones of their ids.")
     unknown: list[str] = Field(description="Interactions that are not stored; nothing was kept for them.")
 
 

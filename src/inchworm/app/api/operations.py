@@ -22,6 +22,8 @@ _PUBLIC = {
     "audit": "The audit trail is not what was written.",
     "benchmarks": "A benchmark could not be made.",
     "controller": "Rollouts are not decided.",
+    "forgetting": "Somebody who is to be forgotten is not yet.",
+    "retention": "What is too old was not deleted.",
     "drain": "What gateways recorded is not taken in.",
     "inchworm.yaml": "A change of the file could not be followed.",
     "notifications": "Some people were not told what they wanted to hear.",

@@ -32,6 +32,7 @@ from inchworm.app.asjson.traffic import (
     findings,
     picture,
     proposal,
+    span,
     trace,
     whole_trace,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "retried",
     "rollout",
     "seen",
+    "span",
     "standing",
     "target",
     "trace",

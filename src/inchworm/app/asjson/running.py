@@ -136,6 +136,7 @@ def api_key(key: ApiKey) -> dict[str, Any]:
         "id": key.id,
         "name": key.name,
         "scope": key.scope.value,
+        "app": None if key.app is None else str(key.app),
         "created_at": key.created_at,
         "created_by": key.created_by,
         "expires_at": key.expires_at,

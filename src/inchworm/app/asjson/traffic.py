@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # each is wanted by the command that shows it, and by no othe
     from inchworm.app.loop.topics import Picture
     from inchworm.domain.attribution import Proposal
     from inchworm.domain.evalset import Case, EvalSet
+    from inchworm.domain.span import Span
     from inchworm.domain.trace import Trace
     from inchworm.store.control import EvalSetSummary
 
@@ -45,14 +46,44 @@ def trace(one: Trace, cluster: str | None) -> dict[str, Any]:
                 "result": encode(score.result),
                 "source": score.source,
                 "at": score.at,
+                "id": score.id,
+                "comment": score.comment,
             }
             for score in one.scores
         ],
     }
 
 
-def whole_trace(one: Trace, cluster: str | None, shadow: Trace | None = None) -> dict[str, Any]:
-    """An interaction with its content, and with what a candidate answered to the same for nobody to see."""
+def span(one: Span) -> dict[str, Any]:
+    """A piece of work within an interaction, with its content."""
+    return {
+        "id": one.id,
+        "parent": one.parent_id,
+        "name": one.name,
+        "kind": one.kind.value,
+        "started_at": one.started_at,
+        "ended_at": one.ended_at,
+        "outcome": None if one.outcome is None else encode(one.outcome),
+        "model": one.model,
+        "usage": {
+            "input_tokens": one.usage.input_tokens,
+            "output_tokens": one.usage.output_tokens,
+            "cost_usd": one.usage.cost_usd,
+        },
+        "finish_reason": one.finish_reason,
+        "inputs": dict(one.inputs),
+        "output": one.output,
+        "attributes": dict(one.attributes),
+    }
+
+
+def whole_trace(
+    one: Trace, cluster: str | None, shadow: Trace | None = None, spans: Sequence[Span] = ()
+) -> dict[str, Any]:
+    """An interaction with its content and its spans.
+
+    Also with what a candidate answered to the same, for nobody to see.
+    """
     return {
         **trace(one, cluster),
         "shadow": None if shadow is None else {**trace(shadow, None), "output": shadow.output},
@@ -60,6 +91,7 @@ def whole_trace(one: Trace, cluster: str | None, shadow: Trace | None = None) ->
         "output": one.output,
         "reference": one.reference,
         "attributes": one.attributes,
+        "spans": [span(each) for each in spans],
     }
 
 

@@ -30,6 +30,8 @@ group = LazyGroup(
         "build": Lazy(f"{_HERE}:build", "Draw a new version from the stored interactions."),
         "ls": Lazy(f"{_HERE}:ls", "List eval sets (what you get without a command)."),
         "show": Lazy(f"{_HERE}:show", "Show what an eval set stands for, and its cases."),
+        "import": Lazy(f"{_HERE}_files:import_", "Make a version of a file of cases, of any tool's."),
+        "export": Lazy(f"{_HERE}_files:export", "Write an eval set as a file, for any tool."),
         "proposals": Lazy(f"{_HERE}:proposals", "List cases that somebody would like to have in it."),
         "accept": Lazy(f"{_HERE}:accept", "Admit the cases of a proposal."),
     },

@@ -12,6 +12,7 @@ from inchworm.app.cli.output import emit, note, say, table, when
 from inchworm.app.cli.session import Session, json_option, pass_session
 from inchworm.app.texts import one_line
 from inchworm.domain.access import Scope
+from inchworm.domain.configuration import AppRef
 
 _HERE = "inchworm.app.cli.keys"
 
@@ -35,15 +36,20 @@ group = LazyGroup(
     type=click.Choice([scope.value for scope in Scope]),
     default=Scope.VIEWER.value,
     show_default=True,
-    help="viewer looks, labeler also judges, deployer also changes what is served, admin also makes keys.",
+    help="ingest sends to a gateway and no more, viewer looks, labeler also judges, deployer also changes "
+    "what is served, admin also makes keys.",
 )
+@click.option("--app", metavar="NAME", help="The only app that it sends for: NAME or NAME/ENVIRONMENT.")
 @click.option("--expires", metavar="DURATION", help="When it ends by itself: 12h, 90d; never if left out.")
 @json_option
 @pass_session
-def add(session: Session, *, name: str, scope: str, expires: str | None, as_json: bool) -> None:
+def add(
+    session: Session, *, name: str, scope: str, app: str | None, expires: str | None, as_json: bool
+) -> None:
     """Make a key; it is shown once.
 
     NAME is whose it is, or what it is for: the ledger tells acts under it. Only a hash of the key is kept.
+    A program that only sends gets one with --scope ingest; every key opens the gateway.
     """
     from inchworm.app.keys import make
 
@@ -56,6 +62,7 @@ def add(session: Session, *, name: str, scope: str, expires: str | None, as_json
             now=now,
             expires_at=None if expires is None else now + names.span(expires),
             random=secrets.token_bytes,
+            app=None if app is None else AppRef.parse(app),
         )
         house.control.put_api_key(house.app, made)
     if as_json:
@@ -63,8 +70,9 @@ def add(session: Session, *, name: str, scope: str, expires: str | None, as_json
         return
     say(written)
     until = "" if made.expires_at is None else f" until {when(made.expires_at)}"
+    bound = "" if made.app is None else f" for {made.app}"
     note(
-        f"Key {made.id} of {one_line(made.name)}: {made.scope}{until}. It is not shown again.",
+        f"Key {made.id} of {one_line(made.name)}: {made.scope}{bound}{until}. It is not shown again.",
         f"Undo: inchworm keys revoke {made.id}",
     )
 
@@ -87,13 +95,14 @@ def ls(session: Session, *, as_json: bool) -> None:
             one.id,
             one_line(one.name, 32),
             one.scope.value,
+            "any" if one.app is None else str(one.app),
             f"{when(one.created_at)} by {one_line(one.created_by, 24)}",
             "never" if one.used_at is None else when(one.used_at),
             "valid" if one.valid(now) else "revoked" if one.revoked_at is not None else "expired",
         ]
         for one in found
     ]
-    say(*table(rows, heads=["id", "name", "scope", "made", "last used", ""], indent=0))
+    say(*table(rows, heads=["id", "name", "scope", "app", "made", "last used", ""], indent=0))
 
 
 @click.command("revoke")

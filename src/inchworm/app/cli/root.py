@@ -32,6 +32,9 @@ COMMANDS = {
     "notify": Lazy(f"{_HERE}.notify:group", "See who is told of decisions, and test it."),
     "models": Lazy(f"{_HERE}.models:command", "List what is known of models, with sources."),
     "keys": Lazy(f"{_HERE}.keys:group", "Hand out keys to the API and the pages."),
+    "quarantine": Lazy(f"{_HERE}.quarantine:group", "See what could not be taken in, and why."),
+    "retention": Lazy(f"{_HERE}.retention:group", "See how long things are kept, and what is too old."),
+    "forget": Lazy(f"{_HERE}.forget:command", "Delete everything of a unit, everywhere."),
     "status": Lazy(f"{_HERE}.status:status", "Say where the app stands, and what to do next."),
     "doctor": Lazy(f"{_HERE}.doctor:command", "Say what is wrong here, and what mends it."),
 }

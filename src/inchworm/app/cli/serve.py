@@ -28,11 +28,25 @@ _PORT = click.IntRange(0, 65_535)
     show_default=True,
     help="Port of the gateway; 0 for any.",
 )
+@click.option(
+    "--require-key",
+    is_flag=True,
+    envvar="INCHWORM_REQUIRE_KEY",
+    show_envvar=True,
+    help="Let the gateway serve nobody without a key (inchworm keys add NAME --scope ingest).",
+)
 @click.option("--open/--no-open", "browse", default=False, help="Open the pages in a browser.")
 @json_option
 @pass_session
 def command(
-    session: Session, *, host: str, port: int, gateway_port: int, browse: bool, as_json: bool
+    session: Session,
+    *,
+    host: str,
+    port: int,
+    gateway_port: int,
+    require_key: bool,
+    browse: bool,
+    as_json: bool,
 ) -> None:
     """Start gateway, server and pages on this machine.
 
@@ -64,7 +78,14 @@ def command(
 
     logs.configure("serve")
     run(
-        Asked(file=session.file, actor=session.actor, host=host, port=port, gateway_port=gateway_port),
+        Asked(
+            file=session.file,
+            actor=session.actor,
+            host=host,
+            port=port,
+            gateway_port=gateway_port,
+            require_key=require_key,
+        ),
         announce,
     )
     if not as_json:

@@ -6,7 +6,17 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from inchworm.app.config.scalars import LIST, MAPPING, TEXT, BaseUrl, Reference, Text, either, refused, word
+from inchworm.app.config.scalars import (
+    LIST,
+    MAPPING,
+    TEXT,
+    BaseUrl,
+    KeyReference,
+    Text,
+    either,
+    refused,
+    word,
+)
 
 
 class Keys(BaseModel):
@@ -44,17 +54,19 @@ class Price(Keys):
 class InfrastructureKeys(Keys):
     """What the infrastructure layer may say, for all calls or for one."""
 
-    upstream: Annotated[str, *word("openai", "recorded")] | None = Field(
+    upstream: Annotated[str, *word("openai", "anthropic", "any", "recorded")] | None = Field(
         default=None,
-        description="Who answers: openai is any server that speaks OpenAI's chat completions, recorded is a "
-        "file of answers that a model gave once.",
+        description="Who answers: openai is any server that speaks OpenAI's protocols, anthropic one that "
+        "speaks Anthropic's messages, any one that speaks both; recorded is a file of answers that a model "
+        "gave once.",
     )
     base_url: BaseUrl | None = Field(
         default=None, description="Address of the server up to and including /v1; OpenAI's if left out."
     )
-    api_key: Reference | None = Field(
+    api_key: KeyReference | None = Field(
         default=None,
-        description="Where the key is: env: and the name of an environment variable. Never the key itself.",
+        description="Where the key is: env: and the name of an environment variable, or file: and the "
+        "absolute path of a file, which is read again when it changes. Never the key itself.",
     )
     timeout_s: float | None = Field(
         default=None,
@@ -63,10 +75,19 @@ class InfrastructureKeys(Keys):
         description="Seconds after which an answer comes too late and counts as failed.",
     )
     max_concurrency: int | None = Field(
-        default=None, ge=1, le=100_000, description="Requests in flight at once, at most."
+        default=None,
+        ge=1,
+        le=100_000,
+        description="Requests in flight at once to this address, at most; in each gateway, and in a "
+        "benchmark. A gateway lets four times as many wait, at least 64, and answers further ones with 429.",
     )
     retries: int | None = Field(
-        default=None, ge=0, le=100, description="How often the application asks again after an error."
+        default=None,
+        ge=0,
+        le=100,
+        description="How often a gateway asks again, within the deadline, where it is certain that the "
+        "provider did not work on the request: no connection, or 429 or 503 with Retry-After. Never after a "
+        "timeout.",
     )
     batch_size: int | None = Field(
         default=None, ge=1, description="Requests that the server handles together."

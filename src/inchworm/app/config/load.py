@@ -7,7 +7,7 @@ never repeated. Only this module and the ones it calls know how the file is writ
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,19 @@ from pydantic import ValidationError
 from inchworm.app.config.files import Included, UnreadableError, read_text
 from inchworm.app.config.judging import judging
 from inchworm.app.config.ladder import LARGEST_HOLDOUT, stages
+from inchworm.app.config.metricentry import MetricEntry
 from inchworm.app.config.models import facts
 from inchworm.app.config.permitting import approvals, loss_budget, windows
 from inchworm.app.config.problems import KeyPath, Problems, dotted
-from inchworm.app.config.schema import ConfigFile, MetricEntry, Sanitize
+from inchworm.app.config.retention import Retention
+from inchworm.app.config.schema import ConfigFile, Sanitize
 from inchworm.app.config.translate import translate
 from inchworm.app.config.yamltree import Document, parse
 from inchworm.domain.assignment import HASHES
 from inchworm.domain.configuration import AppRef, Configuration
 from inchworm.domain.errors import ConfigError, InputError, UsageError
 from inchworm.domain.layers import LAYERS, Layer
-from inchworm.domain.metric import Absence, Clock, Metric, Role
+from inchworm.domain.metric import Metric, Role
 from inchworm.domain.notice import Target
 from inchworm.domain.rollout import Policy, UnitKind
 from inchworm.evaluators import score
@@ -70,6 +72,7 @@ class AppSpec:
         notify: who is told of decisions.
         public_url: where people open the pages, without a slash at the end; ``None`` if it is not said.
         freeze: times in which nothing starts and nothing grows.
+        retention: how long what was captured is kept.
     """
 
     app: AppRef
@@ -85,6 +88,7 @@ class AppSpec:
     notify: tuple[Target, ...] = ()
     public_url: str | None = None
     freeze: tuple[Window, ...] = ()
+    retention: Retention = field(default_factory=Retention)
 
 
 def load(path: Path) -> AppSpec:
@@ -149,6 +153,7 @@ class _Reading:
         sanitize = self._sanitize(self.said.sanitize)
         notify = self._notify()
         models = facts(self.said.models, self.document, self.problems)
+        retention = self.said.retention.value(self._wrong)
         for key in ("data", "recording"):
             if "\0" in (getattr(self.said, key) or ""):
                 self._wrong((key,), "is no path")
@@ -181,6 +186,7 @@ class _Reading:
                 loss_budget=losses,
             ),
             freeze=freeze,
+            retention=retention,
             after=after,
             sanitize=sanitize,
             data=self.path.parent / self.said.data,
@@ -236,10 +242,7 @@ class _Reading:
                 self._wrong((*path, role.value), "is true, or left out")
         if len(roles) != 1:
             self._wrong(path, "needs exactly one of goal: true, guardrail: true and signal: true")
-        if (entry.check is None) == (entry.builtin is None):
-            self._wrong(
-                path, "needs either check or builtin" + (", not both" if entry.check is not None else "")
-            )
+        source = entry.source(lambda key, what: self._wrong(path if key is None else (*path, key), what))
         harm = entry.margin / 2 if entry.harm_margin is None else entry.harm_margin
         if entry.margin == 0:
             self._wrong(
@@ -249,15 +252,14 @@ class _Reading:
             self._wrong((*path, "harm_margin"), f"must be at most the margin, {entry.margin:g}")
         if len(self.problems.found) > before:
             return None
-        keys = ("check", "builtin", "threshold_ms", "cap_usd")
         metric = Metric(
             name=name,
-            source={key: getattr(entry, key) for key in keys if getattr(entry, key) is not None},
+            source=source,
             role=roles[0],
-            clock=Clock(entry.clock),
+            clock=entry.known_by(),
             margin=entry.margin,
             harm_margin=harm,
-            absence=Absence(entry.absence),
+            absence=entry.if_missing(),
         )
         try:
             score.validate(metric)

@@ -17,6 +17,8 @@ from inchworm.domain.rollout import Policy
 
 BASE_URL = "OPENAI_BASE_URL"
 """The variable by which OpenAI's own clients are pointed elsewhere."""
+ANTHROPIC_URL = "ANTHROPIC_BASE_URL"
+"""The same of Anthropic's."""
 _LONGEST = 60
 _UNFIT = re.compile(r"[^a-z0-9]+")
 _HERE = frozenset({"127.0.0.1", "localhost", "::1", "0.0.0.0"})  # noqa: S104  # compared with, bound nowhere
@@ -37,8 +39,7 @@ def observed(
             program and starts us from the same shell must not make us forward to ourselves.
     """
     infrastructure: dict[str, str] = {"upstream": "openai"}
-    base_url = environment.get(BASE_URL, "").strip().rstrip("/")
-    if base_url and not _ours(base_url, frozenset(own_ports)):
+    if base_url := pointed(BASE_URL, environment, own_ports):
         infrastructure["base_url"] = base_url
     return AppSpec(
         app=AppRef(app=app_name(file.parent), environment="production"),
@@ -51,6 +52,12 @@ def observed(
         recording=None,
         file=file,
     )
+
+
+def pointed(variable: str, environment: Mapping[str, str], own_ports: Iterable[int]) -> str | None:
+    """Where a variable points a provider's clients; ``None`` if nowhere, or at one of our own ports."""
+    base_url = environment.get(variable, "").strip().rstrip("/")
+    return base_url if base_url and not _ours(base_url, frozenset(own_ports)) else None
 
 
 def app_name(folder: Path) -> str:

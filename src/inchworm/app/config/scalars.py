@@ -28,6 +28,7 @@ _SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _MONEY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?USD")
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
 _REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*")
+_KEY_REFERENCE = re.compile(rf"{_REFERENCE.pattern}|file:/[^\x00-\x20\x7f]{{1,4000}}")
 
 
 def expected(what: str) -> PydanticCustomError:
@@ -91,6 +92,15 @@ def _reference(value: Any) -> Any:
     if not isinstance(value, str) or _REFERENCE.fullmatch(value) is None:
         raise refused(
             "must say where the key is, as in env:OPENAI_API_KEY; the key itself does not belong here"
+        )
+    return value
+
+
+def _key_reference(value: Any) -> Any:
+    if not isinstance(value, str) or _KEY_REFERENCE.fullmatch(value) is None:
+        raise refused(
+            "must say where the key is, as in env:OPENAI_API_KEY or file:/run/secrets/openai; "
+            "the key itself does not belong here"
         )
     return value
 
@@ -198,6 +208,11 @@ Money = Annotated[
 Share = Annotated[float, BeforeValidator(share), WithJsonSchema({"type": ["number", "string"]})]
 Reference = Annotated[
     str, BeforeValidator(_reference), WithJsonSchema({"type": "string", "pattern": f"^{_REFERENCE.pattern}$"})
+]
+KeyReference = Annotated[
+    str,
+    BeforeValidator(_key_reference),
+    WithJsonSchema({"type": "string", "pattern": f"^({_REFERENCE.pattern}|file:/.+)$"}),
 ]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 _VALUE = {"type": ["string", "number", "boolean"]}

@@ -13,18 +13,16 @@ from pydantic_core import core_schema
 
 from inchworm.app.config.judging import JudgingEntry
 from inchworm.app.config.layers import Keys, Layers
+from inchworm.app.config.metricentry import MetricEntry
 from inchworm.app.config.modelentry import ModelEntry
 from inchworm.app.config.notify import NotifyEntry, PageUrl
 from inchworm.app.config.permitting import ApprovalsEntry, FreezeText, LossBudgetEntry
 from inchworm.app.config.problems import KeyPath
+from inchworm.app.config.retention import RetentionEntry
 from inchworm.app.config.scalars import (
     LIST,
-    MAPPING,
     TEXT,
     Audience,
-    Builtin,
-    CheckCall,
-    CheckName,
     Duration,
     Money,
     Share,
@@ -35,68 +33,15 @@ from inchworm.app.config.scalars import (
 )
 from inchworm.domain.assignment import HASHES
 from inchworm.domain.layers import LAYERS
-from inchworm.domain.metric import Absence, Clock
 from inchworm.domain.rollout import Policy, UnitKind
 from inchworm.sanitize import Kind
 
-DEFAULT_MARGIN = 0.03
-"""The margin of a metric that states none: three points of a hundred."""
 DEFAULT_DATA = ".inchworm"
 """The data directory, from the folder of ``inchworm.yaml``."""
 SCHEMA_FILE = "schema.json"
 """Name of the JSON Schema in the data directory."""
 
 _POLICY = Policy()
-
-
-class MetricEntry(Keys):
-    """One metric: what computes it, what it decides, and how much loss is acceptable."""
-
-    check: (
-        Annotated[
-            Annotated[CheckName, TEXT] | Annotated[CheckCall, MAPPING],
-            either("the name of a check, or one with its argument, as in {max_words: 120}"),
-        ]
-        | None
-    ) = Field(default=None, description="A check of the answer: its name, or its name with its argument.")
-    builtin: Builtin | None = Field(default=None, description="A metric that comes with every call.")
-    threshold_ms: float | None = Field(
-        default=None,
-        gt=0,
-        description="For latency_p95: milliseconds that an answer may take; if left out, the 95th "
-        "percentile of the baseline.",
-    )
-    cap_usd: float | None = Field(
-        default=None,
-        gt=0,
-        description="For cost: US dollars per call that count as the worst value, 0. Without it, "
-        "the 99.9th percentile of the seven days before a rollout or benchmark.",
-    )
-    goal: bool | None = Field(
-        default=None, description="true: what the feature is for. Gates like a guardrail."
-    )
-    guardrail: bool | None = Field(
-        default=None, description="true: harm rolls back, and expansion waits for it."
-    )
-    signal: bool | None = Field(
-        default=None, description="true: harm pauses, and expansion does not wait for it."
-    )
-    margin: Share = Field(
-        default=DEFAULT_MARGIN,
-        description="Loss that is acceptable at the end, in points of the metric (0.03 or 3%).",
-    )
-    harm_margin: Share | None = Field(
-        default=None,
-        description="Loss beyond which evidence of harm is collected; half of the margin if left out.",
-    )
-    clock: Annotated[str, *word(*Clock)] = Field(
-        default=Clock.FAST.value, description="How soon the outcome is known: with the answer, or later."
-    )
-    absence: Annotated[str, *word(*Absence)] = Field(
-        default=Absence.FAILURE.value,
-        description="What a missing outcome means: a 0, or nothing (then a difference in coverage between "
-        "the arms voids the metric).",
-    )
 
 
 class StageEntry(Keys):
@@ -310,6 +255,9 @@ class ConfigFile(Keys):
     sanitize: Sanitize = Field(default=Sanitize(), description="What is taken out before anything is stored.")
     data: Text = Field(
         default=DEFAULT_DATA, description="The data directory, from the folder of inchworm.yaml."
+    )
+    retention: RetentionEntry = Field(
+        default=RetentionEntry(), description="How long what was captured is kept (docs/erasure.md)."
     )
     notify: list[NotifyEntry] = Field(
         default=[], max_length=20, description="Who is told of decisions, and how (docs/notifications.md)."

@@ -200,11 +200,18 @@ def upstream(one: seen.Upstream) -> list[Finding]:
             problem("provider", f"{one.url} cannot be reached: {_sentence(one.error)}", f"curl -v {one.url}")
         )
     if one.reference is not None and not one.given:
+        file = one.reference.startswith("/")
         said = (
-            f"infrastructure.api_key names {one.reference}, which is not set: benchmarks cannot ask, and "
+            f"infrastructure.api_key names {one.reference}, "
+            f"{'from which no key can be read' if file else 'which is not set'}: benchmarks cannot ask, and "
             "calls without a key of their own fail."
         )
-        found.append(problem("provider", said, f"export {one.reference}=…"))
+        found.append(
+            problem("provider", said, f"ls -l {one.reference}" if file else f"export {one.reference}=…")
+        )
+    if one.shared:
+        said = f"{one.reference}, which infrastructure.api_key names, can be read by others on this machine."
+        found.append(warning("provider", said, f"chmod o= {one.reference}"))
     what = "can be reached; no key was sent." if one.tried else "was not tried (--offline)."
     return or_ok(found, "provider", f"{one.url} {what}")
 

@@ -32,11 +32,11 @@ from inchworm.domain.errors import InchwormError
 from inchworm.domain.keys import KEY_BYTES
 from inchworm.domain.layers import Layer
 from inchworm.gateway.settings import DEFAULT_BASE_URL
+from inchworm.providers.secrets import Secrets
 from inchworm.store.control.database import REVISIONS
 from inchworm.store.traces.schema import MIGRATIONS
 
 _CONNECT_S = 3.0
-_REFERENCE = "env:"
 
 
 def program() -> seen.Program:
@@ -191,14 +191,22 @@ def upstream(spec: AppSpec, environ: Mapping[str, str], *, offline: bool) -> see
         return None
     url = str(infrastructure.get("base_url") or DEFAULT_BASE_URL)
     named = str(infrastructure.get("api_key") or "")
-    reference = named.removeprefix(_REFERENCE) if named.startswith(_REFERENCE) else None
+    scheme, _, place = named.partition(":")
     return seen.Upstream(
         url=_shown(url),
         error=None if offline else _connect(url),
         tried=not offline,
-        reference=reference,
-        given=reference is not None and bool(environ.get(reference)),
+        reference=place if scheme in {"env", "file"} else None,
+        given=Secrets(environ)(named) is not None,
+        shared=scheme == "file" and _shared(Path(place)),
     )
+
+
+def _shared(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IRWXO)
+    except OSError:  # that it cannot be read is said already
+        return False
 
 
 def _shown(url: str) -> str:

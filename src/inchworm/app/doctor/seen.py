@@ -171,8 +171,9 @@ class Upstream:
         url: its base URL.
         error: why no connection could be made; ``None`` if one was, or none was tried.
         tried: whether one was.
-        reference: the environment variable that its key is in, if one is named.
-        given: whether that variable is set.
+        reference: the environment variable or the file that its key is in, if one is named.
+        given: whether a key is there.
+        shared: whether that is a file that others than its owner may read.
     """
 
     url: str
@@ -180,6 +181,7 @@ class Upstream:
     tried: bool = True
     reference: str | None = None
     given: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ def attribute(
         UsageError: if nothing differs, or no such metric is declared.
         NotIdentifiableError: if too many layers moved, or too few cases can be scored.
     """
-    cases = house.control.eval_set(house.app, MAIN) if eval_set is None else eval_set
+    cases = (house.control.eval_set(house.app, MAIN) if eval_set is None else eval_set).remaining()
     now = house.now()
     for configuration in (base, candidate):
         house.control.put_configuration(house.app, configuration, note="attributed", at=now)

@@ -94,7 +94,7 @@ def measure(
     bench = _Bench(
         house=house,
         base=change.base,
-        eval_set=house.control.eval_set(house.app, MAIN),
+        eval_set=house.control.eval_set(house.app, MAIN).remaining(),
         metrics=freeze_now(house),
         samples=repetitions((change.base, change.candidate)),
         rules=rules,

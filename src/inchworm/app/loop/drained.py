@@ -13,7 +13,10 @@ class Drained:
     Attributes:
         segments: read to their end.
         records: in them.
+        spans: that were stored, or of which more is known now.
+        spans_again: that were there already.
         traces: interactions that were stored.
+        retold: interactions that were there already, and of which more is known now.
         duplicates: interactions that were there already.
         exposures: units that were exposed for the first time.
         mirrored: calls that a candidate was asked too.
@@ -24,7 +27,10 @@ class Drained:
 
     segments: int = 0
     records: int = 0
+    spans: int = 0
+    spans_again: int = 0
     traces: int = 0
+    retold: int = 0
     duplicates: int = 0
     exposures: int = 0
     mirrored: int = 0

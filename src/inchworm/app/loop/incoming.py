@@ -14,16 +14,29 @@ import msgspec
 
 from inchworm.capture.calls import trace_of
 from inchworm.capture.dialects import Refused, parse, trace_1
-from inchworm.capture.fields import Place
-from inchworm.capture.records import Assigned, Called, Exposed, Mirrored, Rated, Shadowed, Traced, decode
+from inchworm.capture.fields import Parsed, Place
+from inchworm.capture.records import (
+    Assigned,
+    Called,
+    Exported,
+    Exposed,
+    Graded,
+    Mirrored,
+    Rated,
+    Shadowed,
+    Traced,
+    decode,
+)
 from inchworm.capture.values import decode as decode_json
 from inchworm.domain.canonical import canonical
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InputError
 from inchworm.domain.ids import RolloutId, TraceId, UnitId
-from inchworm.domain.outcome import Score, Scored
-from inchworm.domain.trace import Arm, Assignment, Trace
+from inchworm.domain.span import Span
+from inchworm.domain.trace import SOURCE, Arm, Assignment, Trace
 
+_CLIENT = "client"
+"""By which way an interaction came that the client library reports."""
 _MAX_STAGE = 2**31 - 1
 _DIGEST = 24
 _WIDE = re.compile(rb"[0-9]{16}")
@@ -50,11 +63,12 @@ class Exposing:
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """An interaction, not sanitized yet."""
+    """An interaction and the steps of it that came with it, not sanitized yet."""
 
     raw: bytes
     path: Path
     trace: Trace
+    steps: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +87,33 @@ class Mirroring:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """A score for an interaction; both ids are as they came."""
+    """Feedback to an interaction; ids are as they came.
+
+    Attributes:
+        raw: the record.
+        path: the segment that it is in.
+        app: whose interaction.
+        said: what was given, and of what.
+        scaled: whether the value lies in [0, 1] already, whatever scale the app declares.
+    """
 
     raw: bytes
     path: Path
     app: AppRef
-    trace_id: TraceId
-    score: Score
+    said: Graded
+    scaled: bool = False
 
 
-Came = Exposing | Interaction | Mirroring | Rating
+@dataclass(frozen=True, slots=True)
+class Exporting:
+    """What a tracing client sent in one request, not read and not sanitized yet."""
+
+    raw: bytes
+    path: Path
+    exported: Exported
+
+
+Came = Exposing | Exporting | Interaction | Mirroring | Rating
 
 
 def read_record(raw: bytes, path: Path, apps: Collection[AppRef]) -> Came | Unreadable:
@@ -110,9 +141,14 @@ def read_record(raw: bytes, path: Path, apps: Collection[AppRef]) -> Came | Unre
             case Mirrored():
                 return _mirroring(raw, path, record)
             case Traced():
-                return Interaction(raw, path, _traced(record, app))
+                parsed = _traced(record, app)
+                return Interaction(raw, path, parsed.trace, parsed.spans)
             case Rated():
-                return Rating(raw, path, app, TraceId(record.trace), _score(record))
+                return Rating(raw, path, app, _given(record), scaled=True)
+            case Graded():
+                return Rating(raw, path, app, _graded(record))
+            case Exported():
+                return Exporting(raw, path, record)
             case _:
                 assert_never(record)
     except InputError as error:
@@ -178,12 +214,13 @@ def _mirroring(raw: bytes, path: Path, record: Mirrored) -> Mirroring:
 
 def _called(record: Called) -> Trace:
     trace = trace_of(record)
+    trace.attributes[SOURCE] = record.dialect
     if _WIDE.search(record.request):  # where inputs and reference stand that the caller named
         _check_comparable(trace)
     return trace
 
 
-def _traced(record: Traced, app: AppRef) -> Trace:
+def _traced(record: Traced, app: AppRef) -> Parsed:
     """The interaction that a client reports.
 
     Raises:
@@ -201,7 +238,8 @@ def _traced(record: Traced, app: AppRef) -> Trace:
         raise InputError(parsed.reason)
     if line.wide_integers:
         _check_comparable(parsed.trace)
-    return parsed.trace
+    parsed.trace.attributes.setdefault(SOURCE, _CLIENT)
+    return parsed
 
 
 def _check_comparable(trace: Trace) -> None:
@@ -213,9 +251,24 @@ def _check_comparable(trace: Trace) -> None:
             raise InputError(f"{name}: {error}; write it as a text") from error
 
 
-def _score(record: Rated) -> Score:
-    if not record.metric:
-        raise InputError("it names no metric")
+def _given(record: Rated) -> Graded:
     if not 0.0 <= record.value <= 1.0:
         raise InputError(f"its value on {record.metric} is {record.value}; a score lies in [0, 1]")
-    return Score(metric=record.metric, result=Scored(value=record.value), source=record.source, at=record.at)
+    return _graded(
+        Graded(
+            app=record.app,
+            trace=record.trace,
+            metric=record.metric,
+            value=record.value,
+            source=record.source,
+            at=record.at,
+        )
+    )
+
+
+def _graded(record: Graded) -> Graded:
+    if not record.metric:
+        raise InputError("it names no metric")
+    if not (record.trace or record.span or record.unit):
+        raise InputError("it names no interaction, and no unit either")
+    return record

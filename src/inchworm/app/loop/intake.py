@@ -6,30 +6,30 @@ cannot be sanitized is refused with its reason.
 
 from __future__ import annotations
 
-import json
-from collections import Counter, OrderedDict
+import secrets
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
 
 from inchworm.app.house import House
 from inchworm.app.loop.exposing import record
 from inchworm.app.loop.noticing import Noticing
 from inchworm.app.loop.observing import Observing
-from inchworm.app.loop.sanitizing import Clean, Refusal, Sanitize, one_by_one
+from inchworm.app.loop.sanitizing import Cleaner, clean_each
 from inchworm.app.loop.topics import Topics
+from inchworm.capture.fields import DERIVED
+from inchworm.capture.telemetry.folding import INCOMPLETE, SPANS
 from inchworm.domain.errors import NotFoundError
-from inchworm.domain.ids import RolloutId, TraceId, UnitId
+from inchworm.domain.ids import RolloutId, TraceId
 from inchworm.domain.metric import Metric
-from inchworm.domain.outcome import Ok, Score, Scored
-from inchworm.domain.rollout import StageKind
+from inchworm.domain.outcome import Score
+from inchworm.domain.rollout import StageKind, UnitKind
 from inchworm.domain.trace import Assignment, Trace
 from inchworm.evaluators.score import origin, score_trace
-from inchworm.sanitize import Report, Sanitizer, UnsanitizableError
+from inchworm.sanitize import Memo, Report, Sanitizer
 
 BATCH = 2_000
-_REMEMBERED = 8_192
 
 Refused = Callable[[Trace, str], None]
 """Told of an interaction that is not stored, and why."""
@@ -41,6 +41,7 @@ class Intake:
 
     Attributes:
         new: stored.
+        anew: known already, and stored anew with what is known of them by now.
         duplicate: known already, by id.
         refused: could not be sanitized, or name a rollout wrongly, by reason.
         report: what sanitizing found, by kind. No raw value.
@@ -48,6 +49,7 @@ class Intake:
     """
 
     new: int = 0
+    anew: int = 0
     duplicate: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     report: Report = field(default_factory=Report)
@@ -60,17 +62,14 @@ class Drain:
     Args:
         house: where they go.
         metrics: what is scored by code; the declared metrics by default.
-        sanitize: sanitizes many contents at once; in this process by default.
     """
 
-    def __init__(
-        self, house: House, metrics: Sequence[Metric] | None = None, *, sanitize: Sanitize | None = None
-    ) -> None:
+    def __init__(self, house: House, metrics: Sequence[Metric] | None = None) -> None:
         self._house = house
         settings = house.spec.sanitize
-        if sanitize is None:
-            sanitize = one_by_one(Sanitizer(kinds=settings.kinds, custom=settings.custom))
-        self._clean = Cleaner(sanitize, house.pseudonym)
+        memo = Memo(secrets.token_bytes(8))
+        sanitizer = Sanitizer(kinds=settings.kinds, custom=settings.custom, memo=memo)
+        self._cleaner = Cleaner(sanitizer, house.pseudonym)
         self._score = Scorer(house.spec.metrics if metrics is None else metrics)
         self._topics = Topics(house)
         self._observing, self._noticing = Observing(house), Noticing(house)
@@ -90,7 +89,43 @@ class Drain:
                 refused(trace, reason)
 
         for batch in _batches(traces):
-            self._batch(batch, intake, refuse)
+            possible = self._possible(batch, refuse)
+            clean: list[Trace] = []
+            for one in clean_each(self._cleaner.trace, possible, refuse):
+                intake.report += one.report
+                intake.sanitized += one.report.total > 0
+                clean.append(one.what)
+            self._add(clean, intake)
+        return intake
+
+    def take_clean(self, traces: Sequence[Trace], *, refused: Refused) -> Intake:
+        """Drain interactions that were sanitized already, as one batch.
+
+        Where telemetry told one under the same id, this one takes its place: it knows what was assigned.
+
+        Args:
+            traces: sanitized ones.
+            refused: called with each one that is not stored, and the reason.
+        """
+        intake = Intake()
+        told = self._add(self._possible(traces, refused), intake)
+        if intake.duplicate:
+            put = self._house.traces.put_traces(told, over=SPANS)
+            intake.anew, intake.duplicate = put.replaced, intake.duplicate - put.replaced
+        return intake
+
+    def take_anew(self, traces: Sequence[Trace]) -> Intake:
+        """Drain interactions of which some are told anew, as one batch: what was told of spans is replaced.
+
+        What a gateway or a client reported as a whole under the same id stays as it is.
+
+        Args:
+            traces: sanitized ones, whose assignments are possible.
+        """
+        intake = Intake()
+        told, clusters = self._told(traces)
+        put = self._house.traces.put_traces(told, cluster=clusters, over=SPANS)
+        intake.new, intake.anew, intake.duplicate = put.new, put.replaced, put.duplicate
         return intake
 
     def finish(self, *, at_once: bool = True) -> None:
@@ -102,8 +137,15 @@ class Drain:
         self._observing.finish(at_once=at_once)
         self._noticing.finish(at_once=at_once)
 
-    def _batch(self, batch: Sequence[Trace], intake: Intake, refuse: Refused) -> None:
-        clean = self._clean.batch(self._possible(batch, refuse), intake, refuse)
+    def _add(self, clean: Sequence[Trace], intake: Intake) -> list[Trace]:
+        told, clusters = self._told(clean)
+        added = self._house.traces.add_traces(told, cluster=clusters)
+        intake.new += added.new
+        intake.duplicate += added.duplicate
+        return told
+
+    def _told(self, clean: Sequence[Trace]) -> tuple[list[Trace], dict[TraceId, str]]:
+        """With configuration, scores and topic; what they say of exposures is stored by then."""
         now = self._house.now()
         # What nobody saw says nothing of the traffic: not which configuration answers it, nor its topics.
         shadows = [trace for trace in clean if trace.shadow_of is not None]
@@ -112,12 +154,26 @@ class Drain:
         scored = [self._score(trace, now) for trace in (*seen, *shadows)]
         record(
             self._house,
-            [(one.unit_id, one.assignment, one.at) for one in scored if one.assignment is not None],
+            [
+                (one.unit_id, one.assignment, one.at)
+                for one in scored
+                if one.assignment is not None and not self._is_provisional(one)
+            ],
         )
-        clusters = self._topics.assign(scored[: len(seen)])
-        added = self._house.traces.add_traces(scored, cluster=clusters)
-        intake.new += added.new
-        intake.duplicate += added.duplicate
+        return scored, self._topics.assign(scored[: len(seen)])
+
+    def _is_provisional(self, trace: Trace) -> bool:
+        """Whether its unit may be told yet: some of its spans did not come, and nobody else said whose it is.
+
+        A place in the order of assignment is for ever; nothing would ever be known of a unit that is none.
+        """
+        derived = trace.attributes.get(DERIVED)
+        return (
+            trace.attributes.get(INCOMPLETE) is True
+            and isinstance(derived, dict)
+            and "unit" in derived
+            and self._house.spec.policy.unit is not UnitKind.REQUEST
+        )
 
     def _possible(self, traces: Sequence[Trace], refuse: Refused) -> list[Trace]:
         """Those whose assignment is possible: a stage that a rollout lacks would stop its monitor."""
@@ -162,112 +218,6 @@ class Stages:
         return (*(stage.kind for stage in stages), StageKind.SPLIT)
 
 
-class Cleaner:
-    """Sanitizes interactions, each a unit of its own; remembers what it saw lately."""
-
-    def __init__(self, sanitize: Sanitize, pseudonym: Callable[[UnitId], UnitId]) -> None:
-        self._sanitize = sanitize
-        self._pseudonym = pseudonym
-        self._lately: OrderedDict[str, Clean] = OrderedDict()
-
-    def batch(self, traces: Sequence[Trace], intake: Intake, refuse: Refused) -> list[Trace]:
-        """The sanitized interactions; findings are counted in ``intake``."""
-        readable: list[tuple[Trace, str]] = []
-        contents: dict[str, dict[str, Any]] = {}
-        for trace in traces:
-            content = _content(trace)
-            try:
-                key = _text(content)
-            except UnsanitizableError as error:
-                refuse(trace, error.message)
-                continue
-            readable.append((trace, key))
-            contents[key] = content
-        results = self._results(contents)
-        clean: list[Trace] = []
-        for trace, key in readable:
-            result = results[key]
-            if isinstance(result, Refusal):
-                refuse(trace, result.reason)
-                continue
-            intake.report += result.report
-            intake.sanitized += result.report.total > 0
-            clean.append(self._cleaned(trace, result.value))
-        return clean
-
-    def _results(self, contents: dict[str, dict[str, Any]]) -> dict[str, Clean | Refusal]:
-        """What each content becomes, by its key: remembered, or sanitized now."""
-        known: dict[str, Clean | Refusal] = {
-            key: self._lately[key] for key in contents if key in self._lately
-        }
-        fresh = [key for key in contents if key not in known]
-        for key, result in zip(fresh, self._sanitize([contents[key] for key in fresh]), strict=True):
-            known[key] = result
-            if isinstance(result, Clean):
-                self._lately[key] = result
-                if len(self._lately) > _REMEMBERED:
-                    self._lately.popitem(last=False)
-        return known
-
-    def _cleaned(self, trace: Trace, value: Any) -> Trace:
-        """The interaction with the sanitized content, and pseudonyms where ids may be a person's."""
-        clean = replace(
-            trace,
-            id=TraceId(self._pseudonym(UnitId(trace.id))),
-            unit_id=self._pseudonym(trace.unit_id),
-            shadow_of=None if trace.shadow_of is None else TraceId(self._pseudonym(UnitId(trace.shadow_of))),
-            inputs=value["inputs"],
-            output=value["output"],
-            reference=value["reference"],
-            attributes=value["attributes"],
-            finish_reason=value["finish_reason"],
-            scores=tuple(
-                _said_anew(score, source, reason)
-                for score, source, reason in zip(
-                    trace.scores, value["sources"], value["reasons"], strict=True
-                )
-            ),
-        )
-        if isinstance(clean.outcome, Ok):
-            return clean
-        return replace(clean, outcome=replace(clean.outcome, reason=value["reason"]))
-
-
-def _content(trace: Trace) -> dict[str, Any]:
-    """Everything in an interaction that somebody wrote."""
-    return {
-        "inputs": trace.inputs,
-        "output": trace.output,
-        "reference": trace.reference,
-        "attributes": trace.attributes,
-        "reason": None if isinstance(trace.outcome, Ok) else trace.outcome.reason,
-        "finish_reason": trace.finish_reason,
-        "sources": [score.source for score in trace.scores],
-        "reasons": [
-            None if isinstance(score.result, Scored) else score.result.reason for score in trace.scores
-        ],
-    }
-
-
-def _text(content: dict[str, Any]) -> str:
-    """JSON text, the same for the same content; what has none could not be stored either."""
-    try:
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False)
-        text.encode()
-    except (TypeError, ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
-        raise UnsanitizableError(
-            "An interaction holds what is no JSON value: NaN, a lone surrogate, or a type that JSON lacks.",
-            hint="Write numbers, texts, booleans, null, arrays and objects.",
-        ) from error
-    return text
-
-
-def _said_anew(score: Score, source: str, reason: str | None) -> Score:
-    if isinstance(score.result, Scored) or reason is None:
-        return replace(score, source=source)
-    return replace(score, source=source, result=replace(score.result, reason=reason))
-
-
 class Scorer:
     """Adds the scores that code can give; what the data brought stays."""
 
@@ -276,7 +226,9 @@ class Scorer:
         self._origins = {metric.name: origin(metric) or "" for metric in self._metrics}
 
     def __call__(self, trace: Trace, now: float) -> Trace:
-        """The interaction with one more score per check."""
+        """The interaction with one more score per check; as it is if its content was deleted for its age."""
+        if trace.is_expired:
+            return trace
         results = score_trace(self._metrics, trace)
         added = tuple(
             Score(metric=name, result=result, source=self._origins[name], at=max(now, trace.at))

@@ -18,6 +18,7 @@ from inchworm.benchmark.wording import WORDS
 from inchworm.domain.benchmark import Benchmark, Trial
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.evalset import Case, EvalSet
+from inchworm.domain.feedback import is_given
 from inchworm.domain.metric import Metric
 from inchworm.domain.rollout import LedgerEntry
 
@@ -71,7 +72,7 @@ def accept(house: House, proposal_id: str) -> tuple[EvalSet, int]:
     """
     proposal, cases = house.control.proposal(proposal_id)
     present = house.control.eval_set(house.app, MAIN)
-    grown = grow(present, cases)
+    grown = grow(present, [case for case in cases if not case.is_forgotten])
     added = len(grown.cases) - len(present.cases)
     if added:
         keep_eval_set(house, grown, f"{grown.id}: {added:,} cases admitted because {proposal.because}")
@@ -98,7 +99,7 @@ def replay(
         configurations,
         repetitions=samples,
         upstream=lambda configuration: upstream_for(house, configuration),
-        metrics=freeze_now(house) if metrics is None else metrics,
+        metrics=_measurable(freeze_now(house) if metrics is None else metrics),
         cache=house.control,
         max_usd=max_usd,
         progress=watch,
@@ -118,7 +119,7 @@ def compare(
     watch: Watch | None = None,
 ) -> Benchmark:
     """Benchmark ``candidate`` against ``base`` by ``metrics`` (the declared ones), and keep the result."""
-    now = house.now()
+    now, eval_set = house.now(), eval_set.remaining()
     for configuration in (base, candidate):
         house.control.put_configuration(house.app, configuration, note="benchmarked", at=now)
     count = repetitions((base, candidate)) if samples is None else samples
@@ -130,13 +131,18 @@ def compare(
         made.trials,
         base=base.id,
         candidate=candidate.id,
-        metrics=house.spec.metrics if metrics is None else metrics,
+        metrics=_measurable(house.spec.metrics if metrics is None else metrics),
         repetitions=count,
         margin_factor=margin_factor,
         stopped=made.stopped,
     )
     house.control.put_benchmark(benchmark, at=house.now())
     return benchmark
+
+
+def _measurable(metrics: Sequence[Metric]) -> list[Metric]:
+    """Without those that wait for feedback: nobody says anything of an answer that nobody got."""
+    return [one for one in metrics if not is_given(one)]
 
 
 @dataclass(frozen=True, slots=True)

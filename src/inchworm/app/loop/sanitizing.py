@@ -1,156 +1,223 @@
-"""Sanitizing many contents at once: in this process, or in others where there are enough to pay for the way.
-
-It is pure work for the processor, and in a server it must not hold up the pages and the gateways that ask.
-"""
+"""Interactions and spans without personal data: texts are sanitized, ids of people get other names."""
 
 from __future__ import annotations
 
-import logging
-import os
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
 
-from inchworm.sanitize import CustomPattern, Json, Kind, Report, Sanitizer, UnsanitizableError
+from inchworm.domain.ids import ConfigurationId, RolloutId, TraceId, UnitId
+from inchworm.domain.outcome import Ok, Outcome, Score, Scored
+from inchworm.domain.span import Span
+from inchworm.domain.trace import Assignment, Trace
+from inchworm.domain.whose import says_whose
+from inchworm.sanitize import Json, Report, Sanitizer, UnsanitizableError
 
-_LOG = logging.getLogger(__name__)
-_WORTH_THE_WAY = 48
-"""Contents from which on the pool is asked; fewer are quicker done than sent."""
-_CHUNK = 24
-_TRIES = 2
-_own: list[Sanitizer] = []
-"""In a process of the pool: its sanitizer."""
+T = TypeVar("T", Trace, Span)
 
 
 @dataclass(frozen=True, slots=True)
-class Clean:
-    """A content without personal data, and what was found in it."""
+class Clean(Generic[T]):
+    """An interaction or a span without personal data, and what was found in it.
 
-    value: Json
-    report: Report
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a content cannot be sanitized; without a raw value."""
-
-    reason: str
-
-
-_Packed = tuple[Json, dict[tuple[str, str], int], int, int] | str
-"""A result on its way between processes: reports hold what cannot be sent."""
-Sanitize = Callable[[Sequence[Json]], list[Clean | Refusal]]
-"""One result per content, in their order."""
-
-
-def one_by_one(sanitizer: Sanitizer) -> Sanitize:
-    """Sanitize in this process; each content is a unit of its own."""
-
-    def sanitize(contents: Sequence[Json]) -> list[Clean | Refusal]:
-        return [_one(sanitizer, content) for content in contents]
-
-    return sanitize
-
-
-def _one(sanitizer: Sanitizer, content: Json) -> Clean | Refusal:
-    try:
-        (unit,) = sanitizer.sanitize_unit([content])
-    except UnsanitizableError as error:
-        return Refusal(error.message)
-    return Clean(unit.value, replace(unit.report, units=1))
-
-
-class SanitizerPool:
-    """Sanitizes in other processes when there is much to do. One thread may use it.
-
-    A process that is killed at its work is replaced, and the work is done again. A content that no process
-    survives is refused.
-
-    Args:
-        kinds: built-in kinds to look for.
-        custom: kinds of the user's own.
-        workers: how many processes; they are started when they are first needed.
+    Attributes:
+        what: it.
+        report: what was found; of its steps too.
+        steps: of an interaction that came with them.
     """
 
-    def __init__(self, kinds: Sequence[Kind], custom: Sequence[CustomPattern], *, workers: int) -> None:
-        self._settings = (tuple(kinds), tuple(custom))
-        self._here = one_by_one(Sanitizer(kinds=kinds, custom=custom))
-        self._workers = workers
-        self._pool: ProcessPoolExecutor | None = None
-
-    def __call__(self, contents: Sequence[Json]) -> list[Clean | Refusal]:
-        """One result per content, in their order."""
-        if len(contents) < _WORTH_THE_WAY:
-            return self._here(contents)
-        chunks = [contents[start : start + _CHUNK] for start in range(0, len(contents), _CHUNK)]
-        for _ in range(_TRIES):
-            try:
-                return [_unpack(one) for done in self._sent(chunks) for one in done.result()]
-            except BrokenProcessPool:
-                _LOG.warning("a process that sanitizes ended at its work; its work is done again")
-                self._drop()
-        # One of them may be what kills: each goes alone, so that it takes no other with it.
-        return [self._alone(content) for content in contents]
-
-    def _alone(self, content: Json) -> Clean | Refusal:
-        for _ in range(_TRIES):
-            try:
-                (done,) = self._sent([[content]])
-                return _unpack(done.result()[0])
-            except BrokenProcessPool:
-                self._drop()
-        return Refusal(f"The process that sanitized it ended {_TRIES} times.")
-
-    def close(self) -> None:
-        """End the processes."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
-
-    def _sent(self, chunks: Sequence[Sequence[Json]]) -> list[Future[list[_Packed]]]:
-        if self._pool is None:
-            # Spawned, not forked: this process has threads, and a fork would copy their locks as they are.
-            self._pool = ProcessPoolExecutor(
-                self._workers, get_context("spawn"), initializer=_begin, initargs=self._settings
-            )
-        return [self._pool.submit(_chunk, chunk) for chunk in chunks]
-
-    def _drop(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+    what: T
+    report: Report = field(default_factory=Report)
+    steps: tuple[Span, ...] = ()
 
 
-def _begin(kinds: tuple[Kind, ...], custom: tuple[CustomPattern, ...]) -> None:
-    _own[:] = [Sanitizer(kinds=kinds, custom=custom)]
-    # A process of a pool does not notice by itself that nobody will ever ask it again.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+class Cleaner:
+    """Sanitizes interactions and spans, each a unit of its own. Pure, and for one thread.
+
+    Args:
+        sanitizer: finds and replaces what is personal in texts.
+        pseudonym: another name for an id that holds personal data.
+    """
+
+    def __init__(self, sanitizer: Sanitizer, pseudonym: Callable[[UnitId], UnitId]) -> None:
+        self._sanitizer = sanitizer
+        self._pseudonym = pseudonym
+
+    def trace(self, trace: Trace) -> Clean[Trace]:
+        """The interaction with sanitized content, and pseudonyms where ids may be a person's.
+
+        Raises:
+            UnsanitizableError: if its content cannot be sanitized.
+        """
+        value, report = self._sanitized(
+            {
+                "inputs": trace.inputs,
+                "output": trace.output,
+                "reference": trace.reference,
+                "attributes": trace.attributes,
+                "reason": _reason(trace.outcome),
+                "finish_reason": trace.finish_reason,
+                "sources": [score.source for score in trace.scores],
+                "comments": [score.comment for score in trace.scores],
+                "reasons": [
+                    None if isinstance(score.result, Scored) else score.result.reason
+                    for score in trace.scores
+                ],
+            }
+        )
+        clean = replace(
+            trace,
+            id=self._id(trace.id),
+            unit_id=self._pseudonym(trace.unit_id),
+            shadow_of=None if trace.shadow_of is None else self._id(trace.shadow_of),
+            inputs=value["inputs"],
+            output=value["output"],
+            reference=value["reference"],
+            attributes=self._named(trace.attributes, value["attributes"]),
+            outcome=_said(trace.outcome, value["reason"]),
+            finish_reason=value["finish_reason"],
+            scores=tuple(
+                replace(
+                    _said_anew(score, source, reason),
+                    id=None if score.id is None else self._pseudonym(UnitId(score.id)),
+                    comment=comment,
+                )
+                for score, source, reason, comment in zip(
+                    trace.scores, value["sources"], value["reasons"], value["comments"], strict=True
+                )
+            ),
+        )
+        return Clean(clean, report)
+
+    def span(self, span: Span) -> Clean[Span]:
+        """The span with sanitized content, and pseudonyms where ids may be a person's.
+
+        What it becomes depends on nothing else that came: spans come in any order and in any company.
+
+        Raises:
+            UnsanitizableError: if its content cannot be sanitized.
+        """
+        value, report = self._sanitized(
+            {
+                "name": span.name,
+                "inputs": dict(span.inputs),
+                "output": span.output,
+                "reference": span.reference,
+                "attributes": dict(span.attributes),
+                "reason": None if span.outcome is None else _reason(span.outcome),
+                "finish_reason": span.finish_reason,
+                "model": span.model,
+            }
+        )
+        clean = replace(
+            span,
+            trace_id=self._id(span.trace_id),
+            id=self._id(TraceId(span.id)),
+            parent_id=None if span.parent_id is None else self._id(TraceId(span.parent_id)),
+            name=value["name"],
+            outcome=None if span.outcome is None else _said(span.outcome, value["reason"]),
+            model=value["model"],
+            inputs=value["inputs"],
+            output=value["output"],
+            finish_reason=value["finish_reason"],
+            configuration_id=(
+                None
+                if span.configuration_id is None
+                else ConfigurationId(self._id(TraceId(span.configuration_id)))
+            ),
+            assignment=None if span.assignment is None else self._assignment(span.assignment),
+            people={name: self._pseudonym(UnitId(id_)) for name, id_ in span.people.items()},
+            reference=value["reference"],
+            attributes=value["attributes"],
+        )
+        return Clean(clean, report)
+
+    def _named(self, raw: Mapping[str, Any], clean: Mapping[str, Any]) -> dict[str, Any]:
+        """Attributes that say by personal data whose it is say it by a pseudonym, which can be looked for."""
+        named = dict(clean)
+        for name, value in raw.items():
+            if isinstance(value, str) and clean.get(name, value) != value and says_whose(name):
+                pseudonym = self._pseudonym(UnitId(value))
+                if pseudonym != value:
+                    named[name] = pseudonym
+        return named
+
+    def _assignment(self, given: Assignment) -> Assignment:
+        named = RolloutId(self._id(TraceId(given.rollout_id)))
+        return given if named == given.rollout_id else replace(given, rollout_id=named)
+
+    def _id(self, id_: TraceId) -> TraceId:
+        return TraceId(self._pseudonym(UnitId(id_)))
+
+    def _sanitized(self, content: Mapping[str, Any]) -> tuple[dict[str, Any], Report]:
+        _check(content)
+        (unit,) = self._sanitizer.sanitize_unit([content])
+        value: Any = unit.value
+        return value, replace(unit.report, units=1)
 
 
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(0)
+def _check(content: Json) -> None:
+    """Refuse what JSON cannot say and the sanitizer does not look at: NaN, and half of a character.
+
+    Raises:
+        UnsanitizableError: if there is some of that.
+    """
+    try:
+        if _is_json(content):
+            return
+    except RecursionError:
+        pass
+    raise UnsanitizableError(
+        "An interaction holds what is no JSON value: NaN, a lone surrogate, or a type that JSON lacks.",
+        hint="Write numbers, texts, booleans, null, arrays and objects.",
+    )
 
 
-def _chunk(contents: Sequence[Json]) -> list[_Packed]:
-    return [_pack(_one(_own[0], content)) for content in contents]
+def _is_json(value: Json) -> bool:
+    if isinstance(value, str):
+        return value.isascii() or _has_bytes(value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(map(_is_json, value)) and all(map(_is_json, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_json, value))
+    return value is None or isinstance(value, int)
 
 
-def _pack(result: Clean | Refusal) -> _Packed:
-    if isinstance(result, Refusal):
-        return result.reason
-    report = result.report
-    return result.value, dict(report.found), report.texts, report.units
+def _has_bytes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
-def _unpack(packed: _Packed) -> Clean | Refusal:
-    if isinstance(packed, str):
-        return Refusal(packed)
-    value, found, texts, units = packed
-    return Clean(value, Report(found=found, texts=texts, units=units))
+def _reason(outcome: Outcome) -> str | None:
+    return None if isinstance(outcome, Ok) else outcome.reason
+
+
+def _said(outcome: Outcome, reason: str | None) -> Outcome:
+    if isinstance(outcome, Ok) or reason is None or reason == outcome.reason:
+        return outcome
+    return replace(outcome, reason=reason)
+
+
+def _said_anew(score: Score, source: str, reason: str | None) -> Score:
+    if isinstance(score.result, Scored) or reason is None:
+        return replace(score, source=source)
+    return replace(score, source=source, result=replace(score.result, reason=reason))
+
+
+def clean_each(
+    clean: Callable[[T], Clean[T]], given: Sequence[T], refuse: Callable[[T, str], None]
+) -> list[Clean[T]]:
+    """Sanitize one after the other; those that cannot be sanitized are refused."""
+    made: list[Clean[T]] = []
+    for one in given:
+        try:
+            made.append(clean(one))
+        except UnsanitizableError as error:
+            refuse(one, error.message)
+    return made

@@ -1,4 +1,4 @@
-"""Which upstream answers for a configuration: a recording, or an OpenAI-compatible endpoint."""
+"""Which upstream answers for a configuration: a recording, or an endpoint with one of two protocols."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from inchworm.domain.calls import for_call
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.errors import UsageError
 from inchworm.domain.layers import Layer
+from inchworm.providers.anthropic import AnthropicUpstream
 from inchworm.providers.openai import OpenAIUpstream
 from inchworm.providers.recorded import Recording
 from inchworm.providers.upstream import Upstream
 
-RECORDED, OPENAI = "recorded", "openai"
+RECORDED, OPENAI, ANTHROPIC, ANY = "recorded", "openai", "anthropic", "any"
 
 
 def upstream_for(house: House, configuration: Configuration) -> Upstream:
@@ -27,8 +28,10 @@ def upstream_for(house: House, configuration: Configuration) -> Upstream:
     """
     infrastructure = for_call(configuration, None).layer(Layer.INFRASTRUCTURE)
     kind = infrastructure.get("upstream", OPENAI)
-    if kind == OPENAI:
+    if kind in {OPENAI, ANY}:
         return OpenAIUpstream.of(infrastructure, os.environ)
+    if kind == ANTHROPIC:
+        return AnthropicUpstream.of(infrastructure, os.environ)
     if kind == RECORDED:
         if house.answers is not None:
             return house.answers
@@ -38,7 +41,7 @@ def upstream_for(house: House, configuration: Configuration) -> Upstream:
                 hint=f"add to {house.spec.file}: recording: PATH.jsonl.gz",
             )
         return load_recording(house.spec.recording)
-    raise UsageError(f'there is no upstream "{kind}": known are {OPENAI} and {RECORDED}')
+    raise UsageError(f'there is no upstream "{kind}": known are {OPENAI}, {ANTHROPIC}, {ANY} and {RECORDED}')
 
 
 @lru_cache(maxsize=2)

@@ -76,6 +76,23 @@ class Client(AbstractContextManager["Client"]):
             said: dict[str, Any] = json.loads(response.read())
         return said
 
+    def ask(self, verb: str, path: str, data: Any = None) -> dict[str, Any]:
+        """What a route of the API answers.
+
+        Args:
+            verb: ``GET`` or ``POST``.
+            path: behind ``/api/v1``, e.g. ``/quarantine``.
+            data: JSON to send along.
+
+        Raises:
+            InchwormError: what went wrong there.
+            UsageError: if the server does not know us, or the key does not allow it.
+            StoreError: if it cannot be reached.
+        """
+        with self._asked(verb, path, data, again=verb == "GET") as response:
+            said: dict[str, Any] = json.loads(response.read())
+        return said
+
     def call(self, store: str, method: str, said: dict[str, Any], *, again: bool) -> Any:
         """What a method of a store returns, packed.
 

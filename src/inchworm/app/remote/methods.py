@@ -22,10 +22,11 @@ def _scopes(reading: str, writing: str, *, keys: str = "") -> dict[str, Scope]:
 
 METHODS: Mapping[str, Mapping[str, Scope]] = {
     "traces": _scopes(
-        "arrived assignments changed_arms clusters count exposures_count facets iterate known known_mirrored "
-        "last_mirrored last_order matured pairs period quality quantile scored seen shadow_of shadow_spent "
-        "summary trace traces traffic units",
-        "add_exposures add_mirrored add_scores add_traces set_clusters",
+        "arrived arrived_after assignments changed_arms clusters count exposures_count facets iterate "
+        "known known_mirrored latest_of_units last_mirrored last_order matured pairs period quality quantile "
+        "scored scores_by_id scores_of seen shadow_of shadow_spent spans summary trace traces "
+        "traces_of_spans traffic units",
+        "add_exposures add_mirrored add_scores add_traces put_spans put_traces set_clusters",
     ),
     "control": _scopes(
         "approvals apps attributions audit audit_counts audit_head audit_lines audit_page benchmark "
@@ -45,6 +46,13 @@ LOCAL: Mapping[str, Mapping[str, str]] = {
     "traces": {
         "open": "the server owns the file",
         "close": "closes the connection and not the server's store",
+        "theirs": "forgetting is asked for by the API, and done by the server between rounds of its drain",
+        "said_by": "as theirs",
+        "said_by_others": "as theirs",
+        "erase": "as theirs",
+        "retirable": "retention is asked for by the API, and done by the server",
+        "retire": "as retirable",
+        "compact": "as retirable",
     },
     "control": {
         "open": "the server owns the file",
@@ -52,6 +60,14 @@ LOCAL: Mapping[str, Mapping[str, str]] = {
         "outbox": "the server's own says whom to tell, in its transaction",
         "changed": "tells a command whether to wake a server; whoever writes over the wire wakes it anyway",
         "touch_api_key": "the server itself says when a key was used",
+        "ask_forgetting": "forgetting is asked for by the API: whom, only the server can seal",
+        "forgetting": "as ask_forgetting",
+        "forgettings": "as ask_forgetting",
+        "forgetting_sealed": "as ask_forgetting",
+        "move_forgetting": "as ask_forgetting",
+        "forget_cases": "as ask_forgetting",
+        "mentions": "as ask_forgetting",
+        "compact": "as ask_forgetting",
     },
 }
 """Methods that stay on this side, with the reason."""

@@ -56,6 +56,17 @@ class ServerMetrics:
             __version__
         ).set(1)
         self._traces = Counter("inchworm_traces_stored", "Interactions stored.", registry=one)
+        self._spans = Counter(
+            "inchworm_spans_stored", "Spans of telemetry stored, or of which more was said.", registry=one
+        )
+        self._spans_again = Counter(
+            "inchworm_spans_duplicate", "Spans that came again and said nothing new.", registry=one
+        )
+        self._retold = Counter(
+            "inchworm_traces_retold",
+            "Interactions stored anew because more of their spans is known now.",
+            registry=one,
+        )
         self._duplicates = Counter(
             "inchworm_traces_duplicate", "Interactions that came again and were stored already.", registry=one
         )
@@ -130,6 +141,9 @@ class ServerMetrics:
             self._drain.observe(seconds)
         self._segments.inc(drained.segments)
         self._traces.inc(drained.traces)
+        self._spans.inc(drained.spans)
+        self._spans_again.inc(drained.spans_again)
+        self._retold.inc(drained.retold)
         self._duplicates.inc(drained.duplicates)
         self._exposures.inc(drained.exposures)
         self._mirrored.inc(drained.mirrored)

@@ -11,11 +11,11 @@ from inchworm.app.serve.state import GatewaySeen, Pulse
 from inchworm.domain.errors import StoreError
 from inchworm.domain.keys import Purpose, derive
 from inchworm.domain.layers import Layer
-from inchworm.domain.published import Published, PublishedApp, version
+from inchworm.domain.published import Published, PublishedApp, PublishedKey, version
 
 
 def published(house: House) -> Published:
-    """What is served now: the declared app with its table and what the table names.
+    """What is served now: the declared app with its table and what the table names, and who may send.
 
     Raises:
         StoreError: if the control store cannot be read.
@@ -38,7 +38,12 @@ def published(house: House) -> Published:
                 table=table,
                 configurations={id_: control.configuration(id_) for id_ in named},
             ),
-        )
+        ),
+        keys=tuple(
+            PublishedKey(id=one.id, digest=one.digest, app=one.app, expires_at=one.expires_at)
+            for one in control.api_keys()
+            if one.valid(house.now())
+        ),
     )
 
 

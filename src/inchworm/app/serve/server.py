@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # a process that sanitizes for this one imports this module t
     from inchworm.app.house import House
     from inchworm.app.loop.drained import Backlog
     from inchworm.app.loop.draining import Draining
+    from inchworm.app.loop.retaining import Outlived
     from inchworm.app.serve.background import Health
     from inchworm.app.serve.metrics import ServerMetrics
     from inchworm.app.serve.publishing import LivePublisher
@@ -37,10 +38,12 @@ if TYPE_CHECKING:  # a process that sanitizes for this one imports this module t
 
 _LOG = logging.getLogger(__name__)
 _DRAIN_S, _DECIDE_S, _PUBLISH_S, _FOLLOW_S = 0.1, 1.0, 0.1, 1.0
-_NOTIFY_S, _VERIFY_S = 1.0, 86_400.0
+_NOTIFY_S, _VERIFY_S, _RETAIN_S = 1.0, 86_400.0, 3_600.0
 _LATE_S = 10.0
 """Age of what waits in the spool from which on it is said."""
 _LAST_DRAIN_S = 30.0
+_MUCH = 500
+"""Records of a round of the drain from which on the next one begins at once."""
 _LOOK_S = 1.0
 
 
@@ -98,6 +101,7 @@ class Work:
         metrics: ServerMetrics,
         url: str,
     ) -> None:
+        from inchworm.app.loop.forgetting import Forgetter
         from inchworm.app.serve.background import Background
         from inchworm.app.serve.declared import Following
         from inchworm.app.serve.measuring import Measuring
@@ -110,13 +114,14 @@ class Work:
         self._following = Following(house, health)
         self._measuring = Measuring(house, health, self.wake)
         self._notifying = Notifying(house, health, metrics, url)
+        self._forgetter = Forgetter(house, renew=draining.renew, waiting=draining.waiting)
         self._loop = asyncio.get_running_loop()
         self._threads = ThreadPoolExecutor(4, "work")
         self._decide_now, self._publish_now, self._never = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._notify_now = asyncio.Event()
         self._memo = Memo()
         self._unpublished = True
-        self._quarantined = 0
+        self._quarantined = self._records = 0
         self._looked_at = float("-inf")
         self._drain_until = float("inf")
 
@@ -135,7 +140,8 @@ class Work:
         self._metrics.published(self._house.now())
         self._background.keep("publisher", self._publish, every_s=_PUBLISH_S, wake=self._publish_now)
         self._background.keep("controller", self._decide, every_s=_DECIDE_S, wake=self._decide_now)
-        self._background.keep("drain", self._drain, every_s=_DRAIN_S, wake=self._never)
+        self._background.keep("drain", self._drain_much, every_s=_DRAIN_S, wake=self._never)
+        self._background.keep("retention", self._retain, every_s=_RETAIN_S, wake=self._never)
         self._background.keep("inchworm.yaml", self._follow, every_s=_FOLLOW_S, wake=self._never)
         self._background.keep("notifications", self._notifying.send, every_s=_NOTIFY_S, wake=self._notify_now)
         self._background.keep("audit", self._notifying.verify, every_s=_VERIFY_S, wake=self._never)
@@ -181,15 +187,48 @@ class Work:
         drained = await self._loop.run_in_executor(self._threads, self._draining.round, self._enough)
         self._metrics.drained(drained, self._loop.time() - began)
         self._quarantined += drained.quarantined.total()
+        self._records += drained.records
         self._health.say("quarantine", _quarantined(self._quarantined))
         now = self._house.now()
         if now - self._looked_at >= _LOOK_S:
             self._looked_at = now
             backlog = await self._loop.run_in_executor(self._threads, self._draining.backlog)
             self._health.say("spool", _late(backlog, now))
+            await self._forget()
         if not drained.idle:
             self._pulse.beat()
         return not drained.idle
+
+    async def _forget(self) -> None:
+        """Go on with what is to be forgotten: here, so that nothing is drained meanwhile."""
+        try:
+            ended = await self._loop.run_in_executor(self._threads, self._forgetter.round)
+        except InchwormError as error:
+            self._health.say("forgetting", f"It is tried again: {error.message}.")
+            raise
+        self._health.say("forgetting", None)
+        for one in ended:
+            _LOG.info("%s is done", one.id)
+            self._pulse.beat()
+
+    async def _retain(self) -> bool:
+        if self._house.spec.retention.is_set:
+            found = await self._loop.run_in_executor(self._threads, _retained, self._house, self._enough)
+            if found.payloads or found.traces or found.quarantined:
+                _LOG.info(
+                    "too old: content of %d interactions, %d interactions, %d in quarantine",
+                    found.payloads,
+                    found.traces,
+                    found.quarantined,
+                )
+                self._pulse.beat()
+        return False
+
+    async def _drain_much(self) -> bool:
+        """Drain; at once again only where there was much: a small round costs what a large one does."""
+        before = self._records
+        await self._drain()
+        return self._records - before >= _MUCH
 
     def _enough(self) -> bool:
         """Whether what is left in the spool waits for the next start."""
@@ -200,6 +239,13 @@ class Work:
             self.wake()
             self._pulse.beat()
         return False
+
+
+def _retained(house: House, enough: Callable[[], bool]) -> Outlived:
+    """What was too old is deleted."""
+    from inchworm.app.loop.retaining import run
+
+    return run(house, enough=enough)
 
 
 def _decided(house: House, memo: Memo) -> list[Decision]:
@@ -318,6 +364,8 @@ def _load() -> None:
         "inchworm.app.web.routes",
         "inchworm.app.loop.changing",
         "inchworm.app.loop.draining",
+        "inchworm.app.loop.forgetting",
+        "inchworm.app.loop.retaining",
         "inchworm.app.serve.declared",
         "inchworm.app.serve.measuring",
         "inchworm.app.serve.publishing",

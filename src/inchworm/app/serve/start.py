@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inchworm.app.config.load import AppSpec
+from inchworm.app.config.observed import ANTHROPIC_URL, pointed
 from inchworm.app.serve.declared import declared
 from inchworm.app.serve.files import PORT, ServeFile, sole
 from inchworm.app.serve.probe import ask
@@ -45,6 +46,7 @@ class Asked:
         host: address to listen at.
         port: of pages and API; 0 for any.
         gateway_port: of the gateway; 0 for any.
+        require_key: whether the gateway serves nobody without a key.
     """
 
     file: Path
@@ -52,6 +54,7 @@ class Asked:
     host: str = "127.0.0.1"
     port: int = PORT
     gateway_port: int = GATEWAY_PORT
+    require_key: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,13 @@ def run(asked: Asked, announce: Callable[[Announced], None]) -> None:
         StartError: if a part does not start; it has said why.
         UsageError: if an address cannot be listened at.
     """
+    if not asked.require_key and not _loopback(asked.host):
+        # Containers listen everywhere and are reached from one place, so this is said and not refused.
+        _LOG.warning(
+            "whoever reaches port %d of %s may call models here: --require-key lets in programs with a key",
+            asked.gateway_port,
+            asked.host,
+        )
     observing = not asked.file.exists()
     spec = declared(asked.file, (asked.port, asked.gateway_port))
     make_folder(spec.data)
@@ -156,6 +166,10 @@ async def _all_answer(parts: Sequence[Running]) -> None:
 
 
 def _gateway(asked: Asked, data: Path, known: ServeFile, port: int, lock: int) -> Part:
+    # Without a declaration calls go where the environment says: OpenAI's are the server's to say, by what it
+    # assumes of the folder; for Anthropic's there is no layer then.
+    ports = (asked.port, asked.gateway_port, port)
+    elsewhere = None if asked.file.exists() else pointed(ANTHROPIC_URL, os.environ, ports)
     arguments = {
         "--data": str(data),
         "--control": known.url,
@@ -168,6 +182,8 @@ def _gateway(asked: Asked, data: Path, known: ServeFile, port: int, lock: int) -
         command=(
             *(sys.executable, "-m", "inchworm.app.serve.child", "inchworm.gateway"),
             *(word for pair in arguments.items() for word in pair),
+            *(["--require-key"] if asked.require_key else []),
+            *(["--anthropic", elsewhere] if elsewhere else []),
         ),
         host=_reachable(asked.host),
         port=port,
@@ -242,6 +258,13 @@ def _reachable(host: str) -> str:
     if not address.is_unspecified:
         return host
     return "127.0.0.1" if address.version == 4 else "::1"
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _url(host: str, port: int) -> str:

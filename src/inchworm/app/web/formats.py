@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-from inchworm.app.texts import DAYS, MONTHS, harmless, span
+from inchworm.app.texts import DAYS, MONTHS, SURROGATE, harmless, span
 
 _DAY, _WEEK = 86_400, 604_800
-_SURROGATE = re.compile(r"\b(?P<kind>[A-Z][A-Z0-9]*(?:_[A-Z][A-Z0-9]*)*)_[1-9][0-9]{0,4}\b")
 
 
 def count(number: float) -> str:
@@ -84,26 +81,11 @@ def listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
 
 
-class Mark(NamedTuple):
-    """A surrogate in a text: ``ORDER_1``, of kind ``order``."""
-
-    text: str
-    kind: str
-
-
-def marks(text: str) -> tuple[Mark, ...]:
-    """The surrogates that the sanitizer left in a text, each once, by first appearance."""
-    seen = dict.fromkeys(
-        Mark(found.group(), found["kind"].lower().replace("_", " ")) for found in _SURROGATE.finditer(text)
-    )
-    return tuple(seen)
-
-
 def marked(text: str) -> Markup:
     """Somebody else's text, escaped, with its surrogates marked."""
     pieces, end = [], 0
     plain = harmless(text)
-    for found in _SURROGATE.finditer(plain):
+    for found in SURROGATE.finditer(plain):
         kind = found["kind"].lower().replace("_", " ")
         pieces += [
             escape(plain[end : found.start()]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inchworm.capture.client.client import Client
-from inchworm.capture.client.core import Counts
+from inchworm.capture.client.counting import Counts
 from inchworm.capture.client.defaults import (
     aresolve,
     async_http_client,
@@ -17,12 +17,15 @@ from inchworm.capture.client.defaults import (
     traced,
 )
 from inchworm.capture.client.resolved import Resolved
+from inchworm.capture.client.spans import Spanning, span
 from inchworm.capture.client.tracing import Tracing
+from inchworm.capture.client.wrapping import spanned
 
 __all__ = [
     "Client",
     "Counts",
     "Resolved",
+    "Spanning",
     "Tracing",
     "aresolve",
     "async_http_client",
@@ -32,6 +35,8 @@ __all__ = [
     "flush",
     "http_client",
     "resolve",
+    "span",
+    "spanned",
     "trace",
     "traced",
 ]

@@ -10,9 +10,9 @@ from inchworm.capture.client.resolved import UNKNOWN, Resolved, View
 from inchworm.domain.attributes import chosen
 from inchworm.domain.ids import ConfigurationId, RolloutId, UnitId
 from inchworm.domain.published import Published, PublishedApp
-from inchworm.domain.rollout import UnitKind
 from inchworm.domain.serving import NO_ATTRIBUTES, Candidate, Resolver, ServingTable
 from inchworm.domain.trace import Assignment
+from inchworm.domain.unitkind import UnitKind
 
 REMEMBERED = 100_000
 """Units of one rollout that a client remembers; beyond it the oldest are forgotten."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from inchworm.capture.client import direct, tracing
+from inchworm.capture.client import grading, tracing, wrapping
 from inchworm.capture.client.core import Core
 from inchworm.capture.client.resolved import Resolved
+from inchworm.capture.client.spans import Spanning
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,30 +66,37 @@ class Client(Core):
         Raises:
             UsageError: for a generator, and for arguments that the function does not have.
         """
-        return tracing.traced(lambda: self, app, unit=unit, ignore=ignore)
+        return wrapping.traced(lambda: self, app, unit=unit, ignore=ignore)
 
     def feedback(
         self,
-        trace: tracing.Tracing | str,
+        trace: tracing.Tracing | Spanning | str | None,
         name: str,
-        value: float,
+        value: float | str,
         *,
+        unit: str | None = None,
         source: str = "user",
+        comment: str | None = None,
+        id: str | None = None,  # noqa: A002  # what it is called on the wire
         app: str | None = None,
     ) -> None:
-        """What somebody thinks of an interaction, now or weeks later: a score in [0, 1].
+        """What somebody thinks of an interaction, now or weeks later, on the scale that the app declares.
 
         Args:
-            trace: the trace, or its id.
+            trace: the trace, a step of it, or the trace's id; ``None`` with ``unit``.
             name: the metric.
-            value: in [0, 1]; ``True`` and ``False`` are 1 and 0.
+            value: a number, true or false, or a word. For a metric that declares nothing it lies in [0, 1];
+                what other values are worth stands in ``inchworm.yaml`` (``range``, ``values``).
+            unit: a session or user, if no trace is known: its latest interaction by then is meant.
             source: who gave it.
+            comment: what was said beside it.
+            id: your own id of this feedback: sent twice, it counts once.
             app: as for :meth:`trace`; a trace knows its own.
 
         Raises:
-            UsageError: if no app is named, or the value is no score.
+            UsageError: if no app is named, nothing says what it is about, or the value is none of these.
         """
-        tracing.feedback(self, trace, name, value, source=source, app=app)
+        grading.feedback(self, trace, name, value, unit=unit, source=source, comment=comment, id_=id, app=app)
 
     def http_client(
         self,
@@ -98,7 +106,7 @@ class Client(Core):
         library: str | None = None,
         **options: Any,
     ) -> Any:
-        """An ``httpx.Client`` for an SDK: ``OpenAI(http_client=client.http_client())``.
+        """An ``httpx.Client`` for an SDK: ``OpenAI(http_client=client.http_client())``, or Anthropic's.
 
         Calls go through the gateway; when nobody is there, straight to the provider.
 
@@ -106,12 +114,15 @@ class Client(Core):
             app: ``NAME`` or ``NAME/ENVIRONMENT`` of calls that name none; by default the client's.
             provider_url: the provider, up to and including ``/v1``; by default where the SDK wanted to go,
                 else what ``inchworm.yaml`` says, else OpenAI.
-            library: ``httpx`` or ``httpx2``; by default the one that the installed ``openai`` needs.
+            library: ``httpx`` or ``httpx2``; by default the one that the installed ``openai`` needs, else
+                ``anthropic``.
             options: for the client, e.g. ``timeout``.
 
         Raises:
             UsageError: if neither library is installed.
         """
+        from inchworm.capture.client import direct  # noqa: PLC0415  # most programs use no provider's SDK with it
+
         return direct.http_client(self, app=app, provider_url=provider_url, library=library, options=options)
 
     def async_http_client(
@@ -127,6 +138,8 @@ class Client(Core):
         Raises:
             UsageError: if neither library is installed.
         """
+        from inchworm.capture.client import direct  # noqa: PLC0415  # as above
+
         return direct.async_http_client(
             self, app=app, provider_url=provider_url, library=library, options=options
         )

@@ -6,18 +6,18 @@ import atexit
 import os
 import threading
 import time
-import uuid
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from inchworm.capture.client import plain
 from inchworm.capture.client.apps import App, apps_of
+from inchworm.capture.client.counting import Counts, Quietly
 from inchworm.capture.client.listening import Listeners, News, moved
-from inchworm.capture.client.resolved import UNKNOWN, Resolved, read_kept
+from inchworm.capture.client.resolved import UNKNOWN, Resolved, read_kept, whose
+from inchworm.capture.client.scoring import shown
 from inchworm.capture.client.shipping import DEFAULT_BOUNDS, Bounds, Shipper
 from inchworm.capture.client.watching import Watcher
 from inchworm.capture.client.wire import checked
@@ -25,8 +25,8 @@ from inchworm.capture.places import GATEWAY_PORT
 from inchworm.capture.stated import application_of
 from inchworm.domain.errors import UsageError
 from inchworm.domain.published import Published
-from inchworm.domain.rollout import UnitKind
 from inchworm.domain.serving import NO_ATTRIBUTES
+from inchworm.domain.unitkind import UnitKind
 
 DEFAULT_URL = f"http://127.0.0.1:{GATEWAY_PORT}"
 _clients: weakref.WeakSet[Core] = weakref.WeakSet()
@@ -56,36 +56,6 @@ LAST: ContextVar[Resolved | None] = ContextVar("inchworm.last", default=None)
 """What was resolved outside of a trace, for the next one that begins."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """What a client did.
-
-    Attributes:
-        connected: whether the gateway answered last time.
-        known: whether there is a table, from the gateway or from the cache.
-        shipped: lines that the gateway made durable.
-        waiting: lines on their way.
-        dropped: lines that were given up, for want of room or at the end of the program.
-        refused: lines that the gateway did not take.
-        retries: how often lines were sent again.
-        unknown: answers of ``resolve`` without a configuration.
-        unexposed: units that got stable because the gateway, or its server, was away, and do not count in
-            the rollout.
-        direct: calls that went to the provider because the gateway could not be reached.
-    """
-
-    connected: bool
-    known: bool
-    shipped: int
-    waiting: int
-    dropped: int
-    refused: int
-    retries: int
-    unknown: int
-    unexposed: int
-    direct: int
-
-
 class Core:
     """Resolves and ships; arguments as of :class:`inchworm.Client`. Its threads start at first use."""
 
@@ -110,8 +80,10 @@ class Core:
         self._cache = None if cache is None else Path(cache)
         self._wait_s, self._exit_s, self._bounds = wait_s, exit_s, bounds
         self._apps: dict[str, App] = {}
-        self._unknown = self._unexposed = self._direct = 0
+        self._unknown = self._unexposed = self._direct = self._cut = 0
         self._inherited: dict[str, App] = {}
+        self.quietly = Quietly(self._lost)
+        """Around what is recorded."""
         self.listeners = Listeners()
         """They are told what the gateway says."""
         self._begin()
@@ -153,8 +125,9 @@ class Core:
         Raises:
             UsageError: if no app is named, or app, unit or call is no text.
         """
-        found = self._apps.get(app)  # type: ignore[arg-type]  # None is in no dict
-        if found is not None and kept is None and unit.__class__ is str:
+        # By type(): what a foreign object says of its class, or of its hash, is not asked for.
+        found = self._apps.get(app) if type(app) is str else None
+        if found is not None and kept is None and type(unit) is str:
             known = found.seen.get(unit)
             if known is None and found.settled:
                 known = Resolved(found.stable, found.name, unit, None)
@@ -201,29 +174,27 @@ class Core:
         if one is not None and one.client is not self:
             one = None
         asked = app if app is not None or one is None else one.app
-        self.app_name(asked)
-        if unit is None:
-            unit = None if one is None else one.unit
-        elif not isinstance(unit, str):
-            raise UsageError(f"a unit is a text, not {type(unit).__name__}", hint="e.g. unit=str(session_id)")
-        if attributes is not None and not isinstance(attributes, Mapping):
+        name = self.app_name(asked)
+        unit = whose(unit) if unit is not None else None if one is None else one.unit
+        if attributes is not None and not issubclass(type(attributes), Mapping):
             raise UsageError(
                 f"attributes are a mapping, not {type(attributes).__name__}",
                 hint='e.g. attributes={"tenant": "acme"}',
             )
         if not self._waited:
             self._wait()
-        name = self.app_name(asked)
+            name = self.app_name(asked)
         found = self._apps.get(name)
         if found is not None and found.kind is UnitKind.REQUEST:
             unit = None
-        whose = unit or (uuid.uuid4().hex if one is None else one.id)
+        unit = unit or (os.urandom(16).hex() if one is None else one.id)
         if found is None or found.table is None:
             with self._counting:
                 self._unknown += 1
-            answer = Resolved(UNKNOWN, name, whose, None)
+            answer = Resolved(UNKNOWN, name, unit, None)
         else:
-            answer = self._drawn(found, whose, kept, NO_ATTRIBUTES if attributes is None else attributes)
+            given = NO_ATTRIBUTES if attributes is None else plain.named(attributes) or NO_ATTRIBUTES
+            answer = self._drawn(found, unit, kept, given)
         if call is not None:
             answer = answer.for_call(call)
         if one is None:
@@ -256,20 +227,8 @@ class Core:
         return drawn
 
     def _expose(self, drawn: Resolved) -> None:
-        one = drawn.assignment
-        if one is not None:
-            line = plain.line(
-                "exposed",
-                {
-                    "app": drawn.app,
-                    "unit": drawn.unit,
-                    "rollout": one.rollout_id,
-                    "stage": one.stage,
-                    "arm": one.arm.value,
-                    "probability": one.probability,
-                    "at": time.time(),
-                },
-            )
+        if drawn.assignment is not None:
+            line = plain.exposed(drawn.app, drawn.unit, drawn.assignment, time.time())
             self._shipper.put(line, exposure=True)
 
     def _wait(self) -> None:
@@ -310,8 +269,9 @@ class Core:
             raise UsageError(
                 "no app is named", hint='name it: inchworm.resolve("shop", ...), or set INCHWORM_APP=shop'
             )
-        if not isinstance(name, str) or not name:
-            raise UsageError(f"an app is named by a text, not {name!r}")
+        if not issubclass(type(name), str) or not str.__len__(name):
+            raise UsageError(f"an app is named by a text, not {shown(name)}")
+        name = str.__str__(name)
         known = self._apps.get(name)
         if known is not None:
             return known.name
@@ -332,9 +292,17 @@ class Core:
         with self._counting:
             self._direct += 1
 
-    def ship(self, kind: str, members: Mapping[str, Any]) -> None:
-        """Send a line to the gateway, when it can be."""
-        self._shipper.put(plain.line(kind, members))
+    def went_short(self) -> None:
+        """Count a step that there was no room for."""
+        with self._counting:
+            self._cut += 1
+
+    def ship(self, kind: str, members: Mapping[str, Any], spans: Sequence[str] = ()) -> None:
+        """Send a line to the gateway, when it can be; its members are plain, its spans written already."""
+        self._shipper.put(plain.line(kind, members, spans))
+
+    def _lost(self) -> None:
+        self._shipper.lost()
 
     # --- the end
 
@@ -353,6 +321,7 @@ class Core:
                 unknown=self._unknown,
                 unexposed=self._unexposed,
                 direct=self._direct,
+                cut=self._cut,
             )
 
     def flush(self, timeout_s: float = 5.0) -> bool:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from inchworm.capture.client.client import Client
-from inchworm.capture.client.core import Counts
+from inchworm.capture.client.counting import Counts
 from inchworm.capture.client.resolved import Resolved
+from inchworm.capture.client.spans import Spanning
 from inchworm.capture.client.tracing import Tracing
-from inchworm.capture.client.tracing import traced as _traced
+from inchworm.capture.client.wrapping import traced as _traced
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -103,10 +104,18 @@ def traced(
 
 
 def feedback(
-    trace: Tracing | str, name: str, value: float, *, source: str = "user", app: str | None = None
+    trace: Tracing | Spanning | str | None,
+    name: str,
+    value: float | str,
+    *,
+    unit: str | None = None,
+    source: str = "user",
+    comment: str | None = None,
+    id: str | None = None,  # noqa: A002  # what it is called on the wire
+    app: str | None = None,
 ) -> None:
     """What somebody thinks of an interaction; see :meth:`inchworm.Client.feedback`."""
-    client().feedback(trace, name, value, source=source, app=app)
+    client().feedback(trace, name, value, unit=unit, source=source, comment=comment, id=id, app=app)
 
 
 def http_client(

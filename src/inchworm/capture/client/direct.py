@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -18,17 +18,27 @@ from urllib.parse import urlsplit, urlunsplit
 
 from inchworm.capture.client.apps import App
 from inchworm.capture.client.core import OPEN, Core
+from inchworm.capture.client.protocols import (
+    OPENAI,
+    Protocol,
+    at_gateway,
+    infrastructure,
+    joined,
+    protocol_at,
+    published_url,
+    understood,
+)
 from inchworm.capture.client.resolved import View
 from inchworm.capture.headers import APP, APPLICATION, CALL, OURS
+from inchworm.domain.access import KEY_BEGINS
 from inchworm.domain.configuration import Configuration
 from inchworm.domain.errors import InchwormError, UsageError
 from inchworm.domain.layers import Layer
 from inchworm.domain.rendering import render
 
-OPENAI = "https://api.openai.com/v1"
 _LIBRARIES = ("httpx2", "httpx")
-_CALLS = "/chat/completions"
-_AZURE = "/openai/deployments/"
+_SDKS = ("openai", "anthropic")
+_KEYS = ("authorization", "x-api-key", "api-key")
 _SYMBOLIC = "app:"
 _MEMBER = "inchworm"
 _PATIENCE_S = 1.0  # for a connection to the gateway
@@ -63,12 +73,12 @@ class Way:
 
     def through(self, call: Call) -> Call | None:
         """The call as it goes to the gateway; ``None`` if it is none that a gateway takes."""
-        here = urlsplit(call.url)
-        if not (self._is_gateway(here) or here.path.endswith(_CALLS)):
-            return None
-        url = call.url
+        here, url = urlsplit(call.url), call.url
         if not self._is_gateway(here):
-            path = self._gateway.path + _tail(here.path)
+            protocol = protocol_at(here.path) if call.content else None
+            if protocol is None:
+                return None
+            path = self._gateway.path + at_gateway(here.path, protocol)
             url = urlunsplit((self._gateway.scheme, self._gateway.netloc, path, here.query, ""))
         named = {name.lower() for name, _ in call.headers}
         one = OPEN.get()
@@ -100,24 +110,34 @@ class Way:
 
     def straight(self, call: Call) -> Call | None:
         """The call as it goes to the provider; ``None`` if only the gateway could say what is meant."""
+        if _has_our_key(call):
+            return None  # it is none of the provider's, and the gateway alone has the provider's key
         here = urlsplit(call.url)
+        protocol = protocol_at(here.path)
         body = _json(call.content)
         app = self._app_of(call, body)
         view = None if app is None else app.stable.of(_call_of(call, body))
         content = call.content
         if body is not None and (_MEMBER in body or _is_symbolic(body)):
-            said = _said_plainly(body, view)
+            said = _said_plainly(body, view, protocol, self._layers(app, view))
             if said is None:
                 return None
             content = json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         url = call.url
         if self._provider is not None or self._is_gateway(here):
-            base = self._provider or _published_url(app, view) or OPENAI
+            base = self._provider or published_url(self._layers(app, view), protocol)
+            base = base or (OPENAI if protocol is None else protocol.provider)
             ours = self._gateway.path if self._is_gateway(here) else ""
-            url = _joined(base, here.path.removeprefix(ours))
+            url = joined(base, here.path.removeprefix(ours))
             url += f"?{here.query}" if here.query else ""
         headers = [(name, value) for name, value in call.headers if not name.lower().startswith(OURS)]
         return Call(url=url, headers=headers, content=content)
+
+    def _layers(self, app: App | None, view: View | None) -> Sequence[Mapping[str, Any]]:
+        """What is said of the infrastructure; nothing, if the program says itself where the provider is."""
+        if app is None or view is None or self._provider is not None:
+            return ()
+        return infrastructure(view.layers, app.infrastructure)
 
     def _is_gateway(self, url: Any) -> bool:
         return bool(url.netloc == self._gateway.netloc and url.path.startswith(self._gateway.path))
@@ -134,18 +154,12 @@ def _is_symbolic(body: Mapping[str, Any]) -> bool:
     return isinstance(model, str) and model.startswith(_SYMBOLIC)
 
 
-def _tail(path: str) -> str:
-    """A provider's path as a gateway knows it: from ``/v1`` or Azure's ``/openai`` on."""
-    if _AZURE in path:
-        return path[path.index(_AZURE) :]
-    return "/v1" + path[path.rindex(_CALLS) :]
-
-
-def _joined(base: str, path: str) -> str:
-    """A provider's address with a path in it that begins with ``/v1`` too."""
-    if _AZURE in path:
-        return base.removesuffix("/v1") + path[path.index(_AZURE) :]
-    return base + path[path.rindex("/v1/") + 3 :] if "/v1/" in path else base + path
+def _has_our_key(call: Call) -> bool:
+    return any(
+        value.removeprefix("Bearer ").startswith(KEY_BEGINS)
+        for name, value in call.headers
+        if name.lower() in _KEYS
+    )
 
 
 def _call_of(call: Call, body: Mapping[str, Any] | None) -> str | None:
@@ -158,16 +172,6 @@ def _call_of(call: Call, body: Mapping[str, Any] | None) -> str | None:
     return said if isinstance(said, str) and said else None
 
 
-def _published_url(app: App | None, view: View | None) -> str | None:
-    if app is None or view is None:
-        return None
-    for layer in (view.layers[Layer.INFRASTRUCTURE], app.infrastructure):
-        url = layer.get("base_url")
-        if isinstance(url, str) and url:
-            return url.rstrip("/")
-    return None
-
-
 def _json(content: bytes) -> dict[str, Any] | None:
     try:
         value = json.loads(content)
@@ -176,27 +180,28 @@ def _json(content: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _said_plainly(body: Mapping[str, Any], view: View | None) -> dict[str, Any] | None:
+def _said_plainly(
+    body: Mapping[str, Any],
+    view: View | None,
+    protocol: Protocol | None,
+    layers: Sequence[Mapping[str, Any]],
+) -> dict[str, Any] | None:
     """The body without what only a gateway understands: stable's last known values stand for the app."""
     out = {name: value for name, value in body.items() if name != _MEMBER}
     configuration = None if view is None else view.values
     if _is_symbolic(body):
-        if view is None or configuration is None:
+        if view is None or configuration is None or protocol is None or not understood(layers, protocol):
             return None
         name = view.layers[Layer.MODEL].get("name")
         if not isinstance(name, str):
             return None
         out["model"] = name
-        out |= view.layers[Layer.PARAMETERS]
-        if schemas := view.layers[Layer.TOOLS].get("schemas"):
-            out["tools"] = schemas
-        if not out.get("tools"):
-            out.pop("tool_choice", None)
-    if not out.get("messages") and configuration is not None:
+        protocol.put(out, view.layers[Layer.PARAMETERS], view.layers[Layer.TOOLS].get("schemas"))
+    if protocol is not None and not out.get(protocol.content) and configuration is not None:
         rendered = _rendered(configuration, body.get(_MEMBER))
         if rendered is None:
             return None
-        out["messages"] = rendered
+        protocol.ask(out, rendered)
     return out
 
 
@@ -342,9 +347,11 @@ def _library(name: str | None) -> Any:
 
     wanted = _LIBRARIES if name is None else (name,)
     if name is None:
-        with suppress(PackageNotFoundError):
-            needs = " ".join(requires("openai") or ())
-            wanted = _LIBRARIES if "httpx2" in needs else _LIBRARIES[::-1]
+        for sdk in _SDKS:
+            with suppress(PackageNotFoundError):
+                needs = " ".join(requires(sdk) or ())
+                wanted = _LIBRARIES if "httpx2" in needs else _LIBRARIES[::-1]
+                break
     for one in wanted:
         try:
             return import_module(one)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inchworm.capture.attributes import to_header
+from inchworm.capture.client.scoring import shown
 from inchworm.capture.headers import APP, APPLICATION, ATTRIBUTES, CALL, CONFIGURATION, UNIT
 from inchworm.domain.calls import call_names, for_call
 from inchworm.domain.configuration import Configuration
@@ -83,11 +84,10 @@ class Resolved:
 
     def for_call(self, call: str | None) -> Resolved:
         """The same unit's values for a call of the app, which may have some of its own."""
-        if call == self.call:
+        named = _named(call)
+        if named == self.call:
             return self
-        return Resolved(
-            self._whole, self.app, self.unit, self.assignment, self._attributes, call=_named(call)
-        )
+        return Resolved(self._whole, self.app, self.unit, self.assignment, self._attributes, call=named)
 
     @property
     def known(self) -> bool:
@@ -207,18 +207,31 @@ class Resolved:
         )
 
 
+def whose(unit: object) -> str:
+    """A unit as it is recorded.
+
+    Raises:
+        UsageError: if it is no text.
+    """
+    if not issubclass(type(unit), str):
+        raise UsageError(f"a unit is a text, not {type(unit).__name__}", hint="e.g. unit=str(session_id)")
+    return str.__str__(unit)
+
+
 def _named(call: object) -> str | None:
-    if call is not None and not (isinstance(call, str) and call):
-        raise UsageError(f"a call is named by a text, not {call!r}", hint='e.g. call="rerank"')
-    return call
+    if call is None:
+        return None
+    if not issubclass(type(call), str) or not str.__len__(call):  # type: ignore[arg-type]  # it is one then
+        raise UsageError(f"a call is named by a text, not {shown(call)}", hint='e.g. call="rerank"')
+    return str.__str__(call)
 
 
 def read_kept(text: object) -> Assignment | None:
     """The assignment in a :attr:`Resolved.kept`; ``None`` if it is none, e.g. of another version."""
-    if not isinstance(text, str):
+    if not issubclass(type(text), str):
         return None
     try:
-        version, rollout, stage, arm, probability = text.split(":")
+        version, rollout, stage, arm, probability = str.split(text, ":")  # type: ignore[arg-type]  # it is a text
         if version != _KEPT or not rollout:
             return None
         value = Assignment(

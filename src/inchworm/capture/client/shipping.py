@@ -100,6 +100,10 @@ class Shipper:
         self._bytes -= len(queue.popleft())
         self._dropped += 1
 
+    def lost(self) -> None:
+        """Count a line that could not be made."""
+        self._count(dropped=1)
+
     def counts(self) -> Shipped:
         """The counts."""
         with self._changed:

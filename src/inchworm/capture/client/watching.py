@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -141,6 +140,8 @@ class Watcher:
             return
         with suppress(OSError):
             self._cache.parent.mkdir(parents=True, exist_ok=True)
+            import tempfile  # noqa: PLC0415  # slow to import, and few keep a cache
+
             handle, name = tempfile.mkstemp(prefix=f"{self._cache.name}.", dir=self._cache.parent)
             try:
                 with os.fdopen(handle, "wb") as file:

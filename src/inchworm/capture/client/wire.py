@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,8 +12,10 @@ from inchworm.domain.errors import UsageError
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
+    from socket import socket
 
 _LONGEST_ANSWER = 64 << 20
+_BOTH_WAYS = 2  # socket.SHUT_RDWR, which POSIX and Windows number alike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,9 +153,11 @@ class Wire:
             sock = None if self._connection is None else self._connection.sock
         if sock is not None:
             with suppress(OSError):  # it was closed meanwhile
-                sock.shutdown(socket.SHUT_RDWR)
+                sock.shutdown(_BOTH_WAYS)
 
 
-def _at_once(sock: socket.socket | None) -> None:
+def _at_once(sock: socket | None) -> None:
     if sock is not None:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        from socket import IPPROTO_TCP, TCP_NODELAY  # noqa: PLC0415  # as http.client above
+
+        sock.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)

@@ -52,8 +52,11 @@ _USAGE = {
     "output_tokens": ("completion_tokens", "output_tokens"),
 }
 _DETAILS = {
-    ("prompt_tokens_details", "cached_tokens"): "gen_ai.usage.cache_read.input_tokens",
-    ("completion_tokens_details", "reasoning_tokens"): "gen_ai.usage.reasoning.output_tokens",
+    "prompt_tokens_details": {
+        "cached_tokens": "gen_ai.usage.cache_read.input_tokens",
+        "cache_write_tokens": "gen_ai.usage.cache_write.input_tokens",
+    },
+    "completion_tokens_details": {"reasoning_tokens": "gen_ai.usage.reasoning.output_tokens"},
 }
 _ANSWERS = ("output", "completion", "answer")
 _REFERENCES = ("reference", "expected", "target")
@@ -272,10 +275,11 @@ def _usage(fields: Fields, attributes: dict[str, Any]) -> Usage:
         if (name := inner.one_of(*names)) is not None
     }
     inner.take("total_tokens")
-    for (group, name), attribute in _DETAILS.items():
+    for group, names in _DETAILS.items():
         details = Fields(inner.mapping(group) or {}, inner.name(group))
-        if (value := details.count(name)) is not None:
-            attributes[attribute] = value
+        for name, attribute in names.items():
+            if (value := details.count(name)) is not None:
+                attributes[attribute] = value
         attributes |= {f"openai.usage.{group}.{other}": one for other, one in details.left.items()}
     attributes |= {f"openai.usage.{name}": value for name, value in inner.left.items()}
     for kind in _USAGE:

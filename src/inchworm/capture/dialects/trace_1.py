@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
-from inchworm.capture.fields import Fields, Parsed, Place, outcome_of, unit_of, with_derived
+from inchworm.capture.dialects.members import read_outcome, read_usage, refuse_unknown, usage_members
+from inchworm.capture.dialects.steps import read_steps, step_members
+from inchworm.capture.fields import Fields, Parsed, Place, unit_of, with_derived
 from inchworm.capture.stated import APPLICATION_SAID, application_of
 from inchworm.capture.values import kind_of, quoted
 from inchworm.domain.configuration import AppRef
@@ -16,16 +17,14 @@ from inchworm.domain.errors import InputError
 from inchworm.domain.ids import ConfigurationId, RolloutId, TraceId
 from inchworm.domain.outcome import (
     Errored,
-    Ok,
-    Outcome,
     Result,
     Score,
     Scored,
     Unscored,
-    decode_outcome,
     encode,
 )
-from inchworm.domain.trace import UNKNOWN_USAGE, Arm, Assignment, Trace, Usage
+from inchworm.domain.span import Span
+from inchworm.domain.trace import Arm, Assignment, Trace
 
 NAME = "trace/1"
 TELLING = ("schema", "inputs", "outcome")
@@ -43,6 +42,7 @@ MEMBERS = (
         "scores",
         "application",
         "attributes",
+        "spans",
     ),
 )
 """All members; others are refused."""
@@ -60,8 +60,12 @@ def recognises(record: Mapping[str, Any]) -> bool:
     return "messages" not in record and ("inputs" in record or "outcome" in record)
 
 
-def to_json(trace: Trace) -> str:
+def to_json(trace: Trace, spans: Sequence[Span] = ()) -> str:
     """One line of ``trace/1``, without the line end; what is absent is left out.
+
+    Args:
+        trace: the interaction.
+        spans: what was done for it.
 
     Raises:
         InputError: if the trace holds what JSON cannot say: NaN, lone surrogates, other types.
@@ -88,17 +92,11 @@ def to_json(trace: Trace) -> str:
         "outcome": encode(trace.outcome),
         "finish_reason": trace.finish_reason,
         "latency_ms": trace.latency_ms,
-        "usage": _present(
-            {
-                "input_tokens": usage.input_tokens,
-                "output_tokens": usage.output_tokens,
-                "cost_usd": usage.cost_usd,
-            }
-        )
-        or None,
+        "usage": usage_members(usage) or None,
         "reference": trace.reference,
         "scores": [_from_score(score) for score in trace.scores] or None,
         "attributes": trace.attributes or None,
+        "spans": [step_members(span) for span in spans] or None,
     }
     try:
         text = _WRITER.encode(_present(record))
@@ -124,11 +122,12 @@ def read(record: Mapping[str, Any], place: Place) -> Parsed:
     if (application := application_of(fields.text("application"))) is not None:
         attributes[APPLICATION_SAID] = application
     moment = place.at if at is None else at
-    usage, scores, outcome = _usage(fields), _scores(fields, moment), _outcome(fields)
+    usage, scores, outcome = read_usage(fields), _scores(fields, moment), read_outcome(fields)
     output, finish_reason = fields.text("output"), fields.text("finish_reason")
     latency_ms, reference = fields.number("latency_ms", least=0), fields.take("reference")
-    _refuse_unknown(fields)
     trace_id = place.id if id_ is None else TraceId(id_)
+    spans = read_steps(fields, app=place.app, trace_id=trace_id)
+    refuse_unknown(fields, MEMBERS)
     unit_id, unit_from = unit_of(unit, (attributes,), _first_user_message(inputs), trace_id)
     trace = Trace(
         id=trace_id,
@@ -149,7 +148,7 @@ def read(record: Mapping[str, Any], place: Place) -> Parsed:
             attributes, has_id=id_ is not None, has_time=at is not None, unit_from=unit_from
         ),
     )
-    return Parsed(trace=trace, dialect=NAME, timed=at is not None, unit_from=unit_from)
+    return Parsed(trace=trace, dialect=NAME, timed=at is not None, unit_from=unit_from, spans=spans)
 
 
 def _present(members: dict[str, Any]) -> dict[str, Any]:
@@ -191,34 +190,6 @@ def _assignment(fields: Fields) -> Assignment | None:
     )
 
 
-def _usage(fields: Fields) -> Usage:
-    members = fields.mapping("usage")
-    if not members:
-        return UNKNOWN_USAGE
-    inner = Fields(members, "usage")
-    usage = Usage(
-        input_tokens=inner.count("input_tokens"),
-        output_tokens=inner.count("output_tokens"),
-        cost_usd=inner.number("cost_usd", least=0),
-    )
-    _refuse_unknown(inner, ("input_tokens", "output_tokens", "cost_usd"))
-    return usage
-
-
-def _outcome(fields: Fields) -> Outcome:
-    value = fields.take("outcome")
-    if value is None:
-        return outcome_of(None, None)
-    if value == "ok":
-        return Ok()
-    try:
-        return decode_outcome(value)
-    except ValueError as error:
-        raise InputError(
-            'outcome is {"is": "ok"}, {"is": "failed", "reason": "..."} or {"is": "errored", "reason": "..."}'
-        ) from error
-
-
 def _scores(fields: Fields, at: float) -> tuple[Score, ...]:
     scores = []
     for place, one in enumerate(fields.array("scores") or ()):
@@ -230,9 +201,11 @@ def _scores(fields: Fields, at: float) -> tuple[Score, ...]:
         if metric is None:
             raise InputError(f"{path} names no metric")
         result = _result(inner)
-        _refuse_unknown(inner, ("metric", "value", "unscored", "errored", "source", "at"))
+        id_, comment = inner.identifier("id"), inner.text("comment")
+        refuse_unknown(inner, ("metric", "value", "unscored", "errored", "source", "at", "id", "comment"))
         when = at if moment is None else moment
-        scores.append(Score(metric=metric, result=result, source=source or _DEFAULT_SOURCE, at=when))
+        given = source or _DEFAULT_SOURCE
+        scores.append(Score(metric=metric, result=result, source=given, at=when, id=id_, comment=comment))
     return tuple(scores)
 
 
@@ -248,7 +221,8 @@ def _result(fields: Fields) -> Result:
 
 
 def _from_score(score: Score) -> dict[str, Any]:
-    rest = {"metric": score.metric, "source": score.source, "at": score.at}
+    rest: dict[str, Any] = {"metric": score.metric, "source": score.source, "at": score.at}
+    rest |= {name: value for name in ("id", "comment") if (value := getattr(score, name)) is not None}
     match score.result:
         case Scored(value=value):
             return {"value": value, **rest}
@@ -267,11 +241,3 @@ def _first_user_message(inputs: Mapping[str, Any]) -> str | None:
             content = message.get("content")
             return content if isinstance(content, str) else None
     return None
-
-
-def _refuse_unknown(fields: Fields, known: tuple[str, ...] = MEMBERS) -> None:
-    for name in fields.left:
-        near = get_close_matches(name.lower(), known, n=1)
-        hint = f'did you mean "{near[0]}"?' if near else "what else there is to say belongs into attributes"
-        where = f"{fields.path} has" if fields.path else "it has"
-        raise InputError(f"{where} the unknown {quoted(name)}; {hint}")

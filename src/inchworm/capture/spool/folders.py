@@ -6,6 +6,7 @@
     DATA/spool/NAME/000001792402799870-1c44b7e2.closed    one that waits for the drain
     DATA/spool/NAME/.writer, .opening                     locks
     DATA/spool/quarantine/                                see :mod:`inchworm.capture.spool.quarantine`
+    DATA/spool/waiting/                                   see :mod:`inchworm.capture.spool.waiting`
 
 The number is the time in milliseconds at which the segment was made, or one more than its predecessor's if
 the clock stands still or goes back: within one writer, the order of the names is the order of the records.
@@ -24,7 +25,9 @@ from inchworm.domain.errors import ConflictError, StoreError, UsageError
 
 OPEN, CLOSED = ".open", ".closed"
 QUARANTINE = "quarantine"
-"""The folder in the spool that belongs to no writer."""
+WAITING = "waiting"
+_OURS = frozenset({QUARANTINE, WAITING})
+"""The folders in the spool that belong to no writer."""
 _WRITER, _OPENING = ".writer", ".opening"
 _NAME = re.compile(r"([0-9]{18})-[0-9a-f]{8}\.(?:open|closed)")
 _MODE = 0o600
@@ -106,7 +109,7 @@ def segments(folder: Path) -> list[tuple[int, Path, int]]:
 def writers(root: Path) -> list[Path]:
     """The folders of all writers."""
     with suppress(FileNotFoundError), os.scandir(root) as entries:
-        return sorted(Path(one.path) for one in entries if one.is_dir() and one.name != QUARANTINE)
+        return sorted(Path(one.path) for one in entries if one.is_dir() and one.name not in _OURS)
     return []
 
 
@@ -116,12 +119,12 @@ def hold(folder: Path) -> int:
     The kernel lets go of it when the process ends, however it ends.
 
     Raises:
-        UsageError: if the folder's name is the quarantine's.
+        UsageError: if the folder's name is one of the spool's own.
         ConflictError: if somebody is its writer.
         StoreError: if the lock cannot be made.
     """
-    if folder.name == QUARANTINE:
-        raise UsageError(f"a gateway cannot be called {QUARANTINE}", hint="give it another name")
+    if folder.name in _OURS:
+        raise UsageError(f"a gateway cannot be called {folder.name}", hint="give it another name")
     make_folder(folder)
     try:
         with _opening(folder, wait=True):

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from inchworm.capture.spool.folders import CLOSED, QUARANTINE, make_folder, sync_folder, trouble
+from inchworm.capture.spool.rewriting import write_whole
 from inchworm.capture.spool.segments import Seal
 
 FORMAT = "quarantine/1"
@@ -105,7 +105,7 @@ def quarantine_records(root: Path, key: bytes, records: Sequence[bytes], *, reas
     try:
         if not target.exists():
             _note(target, reason=reason, at=at, records=len(records), source=None)
-            _replace(target, b"".join((seal.header, *frames)))
+            write_whole(target, b"".join((seal.header, *frames)))
             sync_folder(folder)
     except OSError as error:
         raise trouble(folder, error) from error
@@ -133,6 +133,23 @@ def quarantined(root: Path) -> list[Quarantined]:
     return sorted(found, key=lambda one: (one.at, one.path.name))
 
 
+def amend(one: Quarantined, *, reason: str, records: int | None) -> None:
+    """Write the note of something in quarantine anew.
+
+    Args:
+        one: what lies there.
+        reason: why, in a sentence.
+        records: how many records it holds by now.
+
+    Raises:
+        StoreError: if it cannot be written.
+    """
+    try:
+        _note(one.path, reason=reason, at=one.at, records=records, source=one.source)
+    except OSError as error:
+        raise trouble(one.path, error) from error
+
+
 def discard(path: Path) -> None:
     """Remove something from quarantine for good, with its note.
 
@@ -142,13 +159,15 @@ def discard(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
         path.with_suffix(".json").unlink(missing_ok=True)
+        if path.parent.is_dir():
+            sync_folder(path.parent)
     except OSError as error:
         raise trouble(path, error) from error
 
 
 def _note(target: Path, *, reason: str, at: float, records: int | None, source: str | None) -> None:
     note = {"format": FORMAT, "reason": reason[:_REASON], "at": at, "records": records, "from": source}
-    _replace(target.with_suffix(".json"), (json.dumps(note) + "\n").encode())
+    write_whole(target.with_suffix(".json"), (json.dumps(note) + "\n").encode())
 
 
 def _read(path: Path) -> Quarantined:
@@ -165,14 +184,3 @@ def _read(path: Path) -> Quarantined:
         source=note.get("from"),
         bytes=status.st_size,
     )
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)

@@ -24,18 +24,15 @@ from inchworm.capture.spool.folders import (
     trouble,
     write_all,
 )
+from inchworm.capture.spool.room import Room
 from inchworm.capture.spool.segments import Seal
 from inchworm.domain.errors import InchwormError, StoreError
 
-_MEMORY = 64 << 20
-_MEASURED_EVERY_S, _MEASURED_SHARE = 1.0, 100
-"""How often a folder is measured: at most every second, at most a hundredth of the time."""
+_MEMORY, _SPARE = 64 << 20, 64 << 20
+_GATHER_S = 0.001
+"""How long a group may grow while several wait: a wake-up and an fsync each would cost more than that."""
 _LONG_BACKLOG, _SLOWEST_S = 100, 60.0
 """With more segments than that waiting, nobody drains: the next ones may be larger and fewer."""
-
-
-class SpoolFullError(InchwormError):
-    """The spool takes no more before the drain has made room."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +46,7 @@ class SpoolStats:
         failed: records that could not be written.
         pending: records that wait for the disk.
         segments_bytes: bytes that its folder holds, as last measured.
+        free_bytes: bytes that its disk had free for us when it was last measured.
     """
 
     records: int
@@ -57,6 +55,7 @@ class SpoolStats:
     failed: int
     pending: int
     segments_bytes: int
+    free_bytes: int
 
 
 class _Order(Enum):
@@ -83,8 +82,8 @@ class Spool:
     """The spool of one gateway: one event loop adds, a thread of its own writes.
 
     A group of records is written and fsynced as one frame: at once if nothing is under way, else together
-    with all that came in the meantime. A segment is closed when it is large or old, also if nothing more
-    comes, so that the drain sees it.
+    with all that came in the meantime, and a millisecond longer if several were waiting. A segment is closed
+    when it is large or old, also if nothing more comes, so that the drain sees it.
     """
 
     def __init__(
@@ -97,11 +96,13 @@ class Spool:
         rotate_s: float,
         limit_bytes: int,
         memory_bytes: int,
+        spare_bytes: int,
         lock: int,
     ) -> None:
         self._folder, self._key, self._clock, self._lock = folder, key, clock, lock
         self._rotate_bytes, self._rotate_s = rotate_bytes, rotate_s
-        self._limit, self._memory = limit_bytes, memory_bytes
+        self._memory = memory_bytes
+        self._room = Room(folder, limit=limit_bytes, spare=spare_bytes)
         self._queue: SimpleQueue[_Item | _Order] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         # Written by the event loop alone:
@@ -110,8 +111,8 @@ class Spool:
         # Written by the thread alone:
         self._settled = self._settled_bytes = 0
         self._failed = self._bytes = self._commits = 0
-        self._held = self._backlog = self._number = 0
-        self._measure_at = 0.0
+        self._number = 0
+        self._several = False
         self._group: list[_Item] = []
         self._segment: _Segment | None = None
         self._stuck: list[Path] = []
@@ -128,6 +129,7 @@ class Spool:
         rotate_s: float = 0.25,
         limit_bytes: int = 2 << 30,
         memory_bytes: int = _MEMORY,
+        spare_bytes: int = _SPARE,
     ) -> Spool:
         """Become the writer of a folder; segments that a dead predecessor left open are closed.
 
@@ -139,6 +141,7 @@ class Spool:
             rotate_s: or so many seconds after its first record.
             limit_bytes: what the folder may hold before records are refused.
             memory_bytes: what may wait for the disk before records are refused.
+            spare_bytes: what is left free of the disk for others before records are refused.
 
         Raises:
             ConflictError: if another process writes there.
@@ -153,12 +156,13 @@ class Spool:
             rotate_s=rotate_s,
             limit_bytes=limit_bytes,
             memory_bytes=memory_bytes,
+            spare_bytes=spare_bytes,
             lock=lock,
         )
         try:
             close_left_open(folder)
             spool._number = max((number for number, _, _ in segments(folder)), default=0)
-            spool._measure()
+            spool._room.measure()
         except OSError as error:
             os.close(lock)
             raise trouble(folder, error) from error
@@ -173,13 +177,13 @@ class Spool:
             could not be written. Cancelling it does not take the record back.
 
         Raises:
-            SpoolFullError: if the folder, or what waits for the disk, is at its limit.
+            SpoolFullError: if the folder, its disk, or what waits for the disk, is at its limit.
             StoreError: if the spool is closed.
         """
         size = len(record)
         waiting = self._added_bytes - self._settled_bytes + size
-        if waiting > self._memory or self._held + waiting > self._limit or self._closing:
-            raise self._refusal()
+        if waiting > self._memory or not self._room.has(waiting) or self._closing:
+            raise self._refusal(waiting)
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             self._bind(loop)
@@ -208,7 +212,8 @@ class Spool:
             commits=self._commits,
             failed=self._failed,
             pending=self._added - self._settled,
-            segments_bytes=self._held,
+            segments_bytes=self._room.held,
+            free_bytes=self._room.free,
         )
 
     def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -217,15 +222,12 @@ class Spool:
             raise RuntimeError(msg)
         self._loop = loop
 
-    def _refusal(self) -> InchwormError:
+    def _refusal(self, waiting: int) -> InchwormError:
         if self._closing:
             return StoreError(f"the spool {self._folder} is closed")
-        if time.monotonic() >= self._measure_at:  # perhaps the drain has made room
+        if self._room.due:  # perhaps the drain has made room
             self._queue.put(_Order.MEASURE)
-        return SpoolFullError(
-            f"the spool {self._folder} is full",
-            hint="see to it that the server runs and drains it: inchworm doctor",
-        )
+        return self._room.refusal(waiting)
 
     # What follows runs in the thread.
 
@@ -246,6 +248,8 @@ class Spool:
         except Empty:
             self._close_segment()
             return True
+        if self._several:
+            time.sleep(_GATHER_S)
         orders: list[_Order] = []
         group = self._group
         room = self._rotate_bytes
@@ -260,11 +264,12 @@ class Spool:
             if room <= 0 or self._queue.empty():
                 break
             item = self._queue.get_nowait()
+        self._several = len(group) > 1
         if group:
             self._commit(group)
             self._group = []
         if _Order.MEASURE in orders:
-            self._measure_if_due()
+            self._room.measure_if_due()
         if orders and orders[-1] is not _Order.MEASURE:
             self._close_segment()
         return _Order.CLOSE not in orders
@@ -274,7 +279,7 @@ class Spool:
         segment = self._segment
         if segment is None:
             return None
-        wanted = self._rotate_s * max(1.0, self._backlog / _LONG_BACKLOG)
+        wanted = self._rotate_s * max(1.0, self._room.backlog / _LONG_BACKLOG)
         left = min(wanted, max(_SLOWEST_S, self._rotate_s)) - (time.monotonic() - segment.since)
         return max(0.0, left)
 
@@ -302,7 +307,7 @@ class Spool:
             written = write_all(segment.handle, *segment.seal.frame(records))
             os.fdatasync(segment.handle)
         segment.size += written
-        self._held += written
+        self._room.held += written
 
     def _begin(self) -> _Segment:
         now = self._clock()
@@ -328,11 +333,11 @@ class Spool:
         if segment is None:
             return
         with suppress(OSError):  # without its end mark it reads as one of a writer that died
-            self._held += write_all(segment.handle, *segment.seal.frame(()))
+            self._room.held += write_all(segment.handle, *segment.seal.frame(()))
         with suppress(OSError):
             os.close(segment.handle)
         self._let_go(segment)
-        self._measure_if_due()
+        self._room.measure_if_due()
 
     def _let_go(self, segment: _Segment) -> None:
         """Give a segment to the drain, or remove it if it holds nothing; later, if that fails now."""
@@ -370,18 +375,6 @@ class Spool:
                 rest.append(item)
         if rest:
             self._settle(rest, OSError("its thread has ended"))
-
-    def _measure_if_due(self) -> None:
-        if time.monotonic() >= self._measure_at:
-            with suppress(OSError):
-                self._measure()
-
-    def _measure(self) -> None:
-        began = time.monotonic()
-        found = segments(self._folder)
-        self._held, self._backlog = sum(size for _, _, size in found), len(found)
-        ended = time.monotonic()
-        self._measure_at = ended + max(_MEASURED_EVERY_S, _MEASURED_SHARE * (ended - began))
 
 
 def _complete(futures: Sequence[asyncio.Future[None]], folder: Path, failure: OSError | None) -> None:

@@ -15,6 +15,7 @@ from inchworm.store.control.approvals import ApprovalStore
 from inchworm.store.control.audit import AuditStore
 from inchworm.store.control.benchmarks import BenchmarkStore
 from inchworm.store.control.database import Database
+from inchworm.store.control.forgetting import Emptied, ForgettingStore
 from inchworm.store.control.lineage import LineageStore
 from inchworm.store.control.points import PointStore
 from inchworm.store.control.records import (
@@ -39,6 +40,7 @@ __all__ = [
     "AuditFilter",
     "AuditHead",
     "ControlStore",
+    "Emptied",
     "EvalSetSummary",
     "ImportRecord",
     "StoredConfiguration",
@@ -54,6 +56,7 @@ class ControlStore(
     BenchmarkStore,
     WorkStore,
     AccessStore,
+    ForgettingStore,
 ):
     """Everything that the control plane must not forget. Threads and processes may share the file."""
 

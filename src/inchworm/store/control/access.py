@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from inchworm.domain.access import Scope
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import ConflictError, NotFoundError
+from inchworm.store.codec import app_key
 from inchworm.store.control import tables
 from inchworm.store.control.audit import append_audit
 from inchworm.store.control.database import Concern
@@ -26,7 +27,8 @@ class AccessStore(Concern):
         Raises:
             ConflictError: if there is one with its id.
         """
-        row: dict[str, Any] = asdict(key)
+        row: dict[str, Any] = asdict(key) | {"app": None if key.app is None else app_key(key.app)}
+        bound = "" if key.app is None else f" for {key.app}"
         with self._db.write() as connection:
             try:
                 connection.execute(insert(tables.api_keys).values(row))
@@ -40,7 +42,7 @@ class AccessStore(Concern):
                     actor=key.created_by,
                     action="key.add",
                     subject=key.id,
-                    because=f'key "{key.name}" made with the scope {key.scope.value}',
+                    because=f'key "{key.name}" made with the scope {key.scope.value}{bound}',
                 ),
                 (tables.api_keys, key.id),
             )
@@ -100,4 +102,6 @@ class AccessStore(Concern):
 
 def _key(row: RowMapping) -> ApiKey:
     values = {name: value for name, value in row.items() if name != "number"}
-    return ApiKey(**{**values, "scope": Scope(row["scope"])})
+    app = row["app"]
+    bound = None if app is None else AppRef.parse(app)
+    return ApiKey(**{**values, "scope": Scope(row["scope"]), "app": bound})

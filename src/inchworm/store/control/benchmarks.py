@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from inchworm.domain.attribution import Attribution, Proposal
@@ -20,6 +21,7 @@ from inchworm.store.codec import app_key
 from inchworm.store.control import tables
 from inchworm.store.control.audit import append_audit
 from inchworm.store.control.database import Concern
+from inchworm.store.control.forgetting import without_forgotten
 from inchworm.store.control.records import AuditEntry, EvalSetSummary
 
 OPEN = "open"
@@ -35,9 +37,16 @@ class BenchmarkStore(Concern):
     def put_eval_set(self, eval_set: EvalSet, *, at: float) -> None:
         """Keep a version of an eval set; the same one a second time changes nothing.
 
+        Cases of somebody who was forgotten meanwhile are kept empty.
+
         Raises:
             ConflictError: if that version exists with other content: versions are immutable.
         """
+        with self._db.write() as connection:
+            gone = without_forgotten(connection, eval_set.cases)
+            self._put_eval_set(connection, eval_set.forgetting(gone) if gone else eval_set, at)
+
+    def _put_eval_set(self, connection: Connection, eval_set: EvalSet, at: float) -> None:
         table = tables.eval_sets
         row = {
             "app": app_key(eval_set.app),
@@ -53,27 +62,26 @@ class BenchmarkStore(Concern):
             & (table.c.name == eval_set.name)
             & (table.c.version == eval_set.version)
         )
-        with self._db.write() as connection:
-            if connection.execute(insert_or(table).values(row).on_conflict_do_nothing()).rowcount:
-                append_audit(
-                    connection,
-                    AuditEntry(
-                        app=eval_set.app,
-                        at=at,
-                        actor=_MACHINE,
-                        action="evalset.keep",
-                        subject=eval_set.id,
-                        because=f"a version of {len(eval_set.cases):,} cases.",
-                    ),
-                    (table, f"{row['app']} {eval_set.id}"),
-                )
-                return
-            kept = connection.execute(select(table.c.data).where(same)).scalar_one()
-            if codec.decode(EvalSet, kept) != eval_set:
-                raise ConflictError(
-                    f"eval set {eval_set.id} exists with other cases, and a version never changes",
-                    hint=f"keep it as {eval_set.name}@{eval_set.version + 1}",
-                )
+        if connection.execute(insert_or(table).values(row).on_conflict_do_nothing()).rowcount:
+            append_audit(
+                connection,
+                AuditEntry(
+                    app=eval_set.app,
+                    at=at,
+                    actor=_MACHINE,
+                    action="evalset.keep",
+                    subject=eval_set.id,
+                    because=f"a version of {len(eval_set.cases):,} cases.",
+                ),
+                (table, f"{row['app']} {eval_set.id}"),
+            )
+            return
+        kept = connection.execute(select(table.c.data).where(same)).scalar_one()
+        if codec.decode(EvalSet, kept) != eval_set:
+            raise ConflictError(
+                f"eval set {eval_set.id} exists with other cases, and a version never changes",
+                hint=f"keep it as {eval_set.name}@{eval_set.version + 1}",
+            )
 
     def eval_set(self, app: AppRef, name: str, version: int | None = None) -> EvalSet:
         """An eval set; its latest version unless one is named.
@@ -103,16 +111,20 @@ class BenchmarkStore(Concern):
             return [EvalSetSummary(**row) for row in connection.execute(query).mappings()]
 
     def put_proposal(self, proposal: Proposal, cases: Sequence[Case], *, at: float) -> None:
-        """Keep a proposal with its cases, open; a second time changes nothing, also when it is closed."""
-        row = {
-            "id": proposal.id,
-            "app": app_key(proposal.app),
-            "at": at,
-            "status": OPEN,
-            "data": codec.encode(proposal),
-            "cases": codec.encode_many(cases),
-        }
+        """Keep a proposal with its cases, open; a second time changes nothing, also when it is closed.
+
+        Cases of somebody who was forgotten meanwhile are kept empty.
+        """
         with self._db.write() as connection:
+            gone = without_forgotten(connection, cases)
+            row = {
+                "id": proposal.id,
+                "app": app_key(proposal.app),
+                "at": at,
+                "status": OPEN,
+                "data": codec.encode(proposal),
+                "cases": codec.encode_many([one.forgotten() if one.id in gone else one for one in cases]),
+            }
             connection.execute(insert_or(tables.proposals).values(row).on_conflict_do_nothing())
 
     def proposals(self, app: AppRef, *, open_only: bool = True) -> list[Proposal]:
@@ -204,9 +216,9 @@ class BenchmarkStore(Concern):
     def put_trials(self, trials: Sequence[Trial]) -> None:
         """Cache trials by case, configuration and repetition; a later one replaces an earlier one.
 
-        Errored trials are left out, so that they are made again.
+        Errored trials are left out, so that they are made again, and those of cases that are forgotten.
         """
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "case_id": trial.case_id,
                 "configuration_id": trial.configuration_id,
@@ -221,8 +233,11 @@ class BenchmarkStore(Concern):
         row = insert_or(tables.trials)
         keys = ["case_id", "configuration_id", "repetition"]
         change = row.on_conflict_do_update(index_elements=keys, set_={"data": row.excluded.data})
+        forgotten = tables.forgotten_cases
         with self._db.write() as connection:
-            connection.execute(change, rows)
+            gone = set(connection.execute(select(forgotten.c.case_id)).scalars())
+            if left := [row for row in rows if row["case_id"] not in gone]:
+                connection.execute(change, left)
 
     def trials(
         self, case_ids: Collection[CaseId], configuration_ids: Collection[ConfigurationId]

@@ -30,6 +30,8 @@ REVISIONS = (
     "0003_pre_api_keys",
     "0004_pre_audit_and_notices",
     "0005_pre_approvals",
+    "0006_pre_key_apps",
+    "0007_pre_forgettings",
 )
 """Every migration, oldest first (held equal to the files by a test); the last is what we write."""
 BUSY_TIMEOUT_S = 30
@@ -95,6 +97,23 @@ class Database:
                 raise
             connection.commit()
             self.changed = True
+
+    def compact(self) -> None:
+        """Write the file anew without what was deleted, and empty the log that lies beside it.
+
+        Raises:
+            StoreError: if it cannot be written, or somebody reads it for too long.
+        """
+        with self._said_clearly(), self._engine.connect() as connection:
+            raw = connection.connection.driver_connection  # outside any transaction, as it has to be
+            if not isinstance(raw, sqlite3.Connection):
+                raise StoreError(f"{self.path} was opened by an unknown driver")
+            raw.execute("VACUUM")
+            if raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                raise StoreError(
+                    f"{self.path} was read by another process for more than {BUSY_TIMEOUT_S} s",
+                    hint="see which process holds it, and try again",
+                )
 
     @contextmanager
     def _said_clearly(self) -> Iterator[None]:

@@ -184,6 +184,7 @@ class ApiKey:
         expires_at: when it ends by itself; ``None`` if never.
         used_at: when it was used last, to the hour; ``None`` before the first time.
         revoked_at: when somebody ended it; ``None`` if nobody did.
+        app: the only app that it sends for; ``None`` if a request says which.
     """
 
     id: str
@@ -195,6 +196,7 @@ class ApiKey:
     expires_at: float | None = None
     used_at: float | None = None
     revoked_at: float | None = None
+    app: AppRef | None = None
 
     def valid(self, now: float) -> bool:
         """Whether it opens anything at ``now``."""

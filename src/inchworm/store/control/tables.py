@@ -288,5 +288,19 @@ api_keys = Table(
     Column("expires_at", Float, nullable=True),
     Column("used_at", Float, nullable=True),
     Column("revoked_at", Float, nullable=True),
+    Column("app", Text, nullable=True),
     sqlite_autoincrement=True,
 )
+forgettings = Table(
+    "forgettings",
+    metadata,
+    _number(),
+    Column("id", Text, nullable=False, unique=True),
+    _text("app"),
+    _at(),
+    _text("state"),
+    Column("sealed", LargeBinary, nullable=True),
+    _text("data"),
+    sqlite_autoincrement=True,
+)
+forgotten_cases = Table("forgotten_cases", metadata, _text("case_id", key=True), _text("origin"))

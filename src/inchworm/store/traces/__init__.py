@@ -6,12 +6,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from inchworm.store.traces.aggregates import Aggregates, MetricMean, SummaryRow
 from inchworm.store.traces.database import Database
+from inchworm.store.traces.erase import Erasing, Said, Theirs
+from inchworm.store.traces.feedback import Feedback
 from inchworm.store.traces.matured import Matured
 from inchworm.store.traces.pairs import Answers, PairRows, Pairs
 from inchworm.store.traces.quality import Quality, QualityBin, SeenConfiguration
-from inchworm.store.traces.read import MetricMean, Reads, SummaryRow
+from inchworm.store.traces.read import Arrivals, Reads
+from inchworm.store.traces.replace import Replaces, TracesPut
+from inchworm.store.traces.retire import Retired, Retiring
 from inchworm.store.traces.search import TEXT_SCAN, Page, TraceFilter
+from inchworm.store.traces.spans import Spans, SpansPut
 from inchworm.store.traces.units import Measured, UnitRows, Units
 from inchworm.store.traces.write import Added, Writes
 
@@ -19,20 +25,28 @@ __all__ = [
     "TEXT_SCAN",
     "Added",
     "Answers",
+    "Arrivals",
     "Measured",
     "MetricMean",
     "Page",
     "PairRows",
     "QualityBin",
+    "Retired",
+    "Said",
     "SeenConfiguration",
+    "SpansPut",
     "SummaryRow",
+    "Theirs",
     "TraceFilter",
     "TraceStore",
+    "TracesPut",
     "UnitRows",
 ]
 
 
-class TraceStore(Writes, Reads, Units, Matured, Pairs, Quality):
+class TraceStore(
+    Writes, Replaces, Spans, Reads, Aggregates, Units, Matured, Pairs, Quality, Feedback, Erasing, Retiring
+):
     """Everything that was seen. Threads may share it; processes may not."""
 
     @classmethod

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from inchworm.domain.errors import InputError, StoreError
 from inchworm.store.locks import make_folder
+from inchworm.store.traces import swapping
 from inchworm.store.traces.schema import MIGRATIONS
 
 _HOLDER = re.compile(r"PID (\d+)")
@@ -58,6 +59,7 @@ class Database:
         self._writing = threading.Lock()
         self._reading = threading.Condition()
         self._readers = 0
+        self._swapping = False
         make_folder(path.parent)
         self._key = path.resolve()
         with _guard:
@@ -71,6 +73,9 @@ class Database:
             _open_here.discard(self._key)
             raise
         try:
+            # Only now: before it was opened, somebody else could have been making it.
+            swapping.discard(swapping.beside(path))
+            swapping.discard_spilled(path)
             with self.write() as run:
                 self._migrate(run)
         except BaseException:
@@ -105,10 +110,49 @@ class Database:
         with self._said_clearly(), self._writing, self._transaction(self._connection) as run:
             yield run
 
+    def rebuild(self, fill: Callable[[duckdb.DuckDBPyConnection, Database], None]) -> None:
+        """Put a new file in this one's place, in one step: what was deleted is in it no more.
+
+        Who writes waits meanwhile, who reads only for the last step. Killed at any moment, the next start
+        finds the file as it was, or the new one.
+
+        Args:
+            fill: copies from a connection to this file, which sees one state of it, into the new one.
+
+        Raises:
+            StoreError: if it cannot be written; then the file is as it was.
+        """
+        with self._said_clearly(), self._writing:
+            path = swapping.beside(self.path)
+            swapping.discard(path)
+            try:
+                fresh = Database(path)
+                try:
+                    with self._reader() as connection, self._transaction(connection):
+                        fill(connection, fresh)
+                finally:
+                    fresh.close()
+            except BaseException:
+                swapping.discard(path)
+                raise
+            with self._reading:
+                self._swapping = True
+                try:
+                    self._reading.wait_for(lambda: not self._readers)
+                    self._connection.close()
+                    try:
+                        swapping.swap(path, self.path)
+                    finally:
+                        self._connection = self._connect()
+                finally:
+                    self._swapping = False
+                    self._reading.notify_all()
+
     @contextmanager
     def _reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of its own: transactions on two connections do not wait for each other."""
         with self._reading:
+            self._reading.wait_for(lambda: not self._swapping)
             connection = self._connection.cursor()
             self._readers += 1
         try:
@@ -220,6 +264,14 @@ class Run:
             self._connection.register(name, batch)
         self._registered |= batches.keys()
         return self._connection.execute(statement, list(parameters)).fetchall()
+
+    def table(self, statement: str, parameters: Sequence[Any] = (), **batches: pa.Table) -> pa.Table:
+        """All rows of a query, as an Arrow table."""
+        _check(parameters)
+        for name, batch in batches.items():
+            self._connection.register(name, batch)
+        self._registered |= batches.keys()
+        return self._connection.sql(statement, params=list(parameters)).to_arrow_table()
 
     def one(self, statement: str, parameters: dict[str, Any]) -> tuple[Any, ...]:
         """The one row of a query with named parameters."""

@@ -1,4 +1,4 @@
-"""What comes out: traces one by one, page by page and all in order; counts and aggregates.
+"""What comes out: traces one by one, page by page and all in order.
 
 Only what returns traces, or searches for text, reads payloads.
 """
@@ -7,74 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import NotFoundError, UsageError
-from inchworm.domain.ids import ConfigurationId, TraceId
+from inchworm.domain.ids import TraceId
 from inchworm.domain.outcome import Score
 from inchworm.domain.trace import Trace
+from inchworm.store.traces.counted import narrowed, total, windows
 from inchworm.store.traces.database import Concern, Run
-from inchworm.store.traces.rows import TRACE_COLUMNS, table, to_score, to_trace
-from inchworm.store.traces.search import (
-    LATEST_PER_METRIC,
-    LATEST_PER_SOURCE,
-    SEEN,
-    Page,
-    TraceFilter,
-    cursor,
-    place,
-    where,
-)
+from inchworm.store.traces.keys import heads, key
+from inchworm.store.traces.rollups import NUMBERS, among
+from inchworm.store.traces.rows import SCORE_COLUMNS, TRACE_COLUMNS, table, to_score, to_trace
+from inchworm.store.traces.search import LATEST_PER_SOURCE, Page, TraceFilter, cursor, place
 
-_DAY_S = 86_400.0
 _PREFIX = 4
-_FACETS = {
-    "configuration": "configuration_id",
-    "arm": "arm",
-    "rollout": "rollout_id",
-    "cluster": "cluster",
-    "outcome": "outcome",
-    "finish_reason": "finish_reason",
-}
-_FACET_VALUES = 100
-_NUMBERS = pa.schema([("number", pa.int64())])
+_ALIKE = 10_000
+_IDS = pa.schema([("id", pa.string())])
 _EVERYTHING = TraceFilter()
-_SEEN = SEEN.format("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MetricMean:
-    """One metric over some traces, by the latest score of each.
+class Arrivals:
+    """What came in.
 
     Attributes:
-        mean: of the scored ones; ``None`` if none is.
-        scored: how many have a value.
+        traces: in the order of arrival, at most as many as were asked for.
+        seen: up to where it was looked; hand it in to go on.
     """
 
-    mean: float | None
-    scored: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SummaryRow:
-    """One configuration or cluster over a period.
-
-    Attributes:
-        key: its id or name; ``None`` for traces that have none.
-        n: traces.
-        failed: traces on which the configuration failed.
-        errored: traces on which the harness failed.
-        metrics: one entry per metric asked for.
-    """
-
-    key: str | None
-    n: int
-    failed: int
-    errored: int
-    metrics: dict[str, MetricMean]
+    traces: tuple[Trace, ...]
+    seen: int
 
 
 class Reads(Concern):
@@ -88,17 +53,14 @@ class Reads(Concern):
             UsageError: if several ids begin so; some are listed.
         """
         with self._db.read() as run:
-            found = _select(run, app, "t.app = ? AND t.id = ?", [str(app), id_or_prefix])
+            found = _by_id(run, app, id_or_prefix)
             if not found and len(id_or_prefix) >= _PREFIX:
-                prefix = [str(app), id_or_prefix]
-                ids = run.rows(
-                    "SELECT id FROM traces WHERE app = ? AND starts_with(id, ?) ORDER BY id LIMIT 6", prefix
-                )
+                ids = _beginning(run, app, id_or_prefix)
                 if len(ids) > 1:
                     listed = ", ".join(id_ for (id_,) in ids[:5]) + (", …" if len(ids) > 5 else "")
                     raise UsageError(f'"{id_or_prefix}" is ambiguous: {listed}', hint="type more of the id")
                 if ids:
-                    found = _select(run, app, "t.app = ? AND t.id = ?", [str(app), ids[0][0]])
+                    found = _by_id(run, app, ids[0][0])
         if not found:
             raise NotFoundError(f"{app} has no trace {id_or_prefix}", hint="inchworm traces list")
         return found[0]
@@ -123,188 +85,139 @@ class Reads(Concern):
         Raises:
             InputError: if ``after`` is no cursor.
         """
-        condition, values = where(app, filters)
         with self._db.read() as run:
-            total = run.rows(f"SELECT count(*) FROM traces t WHERE {condition}", values)[0][0]  # noqa: S608  # our own terms
+            which = narrowed(run, app, filters)
+            n = total(run, which)
+            before, position, at = "", [], None
             if after is not None:
                 at, id_ = place(after)
-                condition += " AND (t.at_s < ? OR (t.at_s = ? AND t.id < ?))"
-                values = [*values, at, at, id_]
-            found = _select(run, app, condition, values, order="t.at_s DESC, t.id DESC", limit=limit + 1)
+                before, position = " AND t.at_s <= ? AND (t.at_s < ? OR t.id < ?)", [at, at, id_]
+            found: list[Trace] = []
+            for window in windows(run, which, limit + 1, until=at) if n else ():
+                found = _select(
+                    run,
+                    app,
+                    window.condition + before,
+                    [*window.values, *position],
+                    order="t.at_s DESC, t.id DESC",
+                    limit=limit + 1,
+                )
+                if len(found) > limit:
+                    break
         shown = found[:limit]
         more = len(found) > limit and shown
         return Page(
             traces=tuple(shown),
             next_cursor=cursor(shown[-1].at, shown[-1].id) if more else None,
-            total=total,
+            total=n,
+            searched=which.searched,
         )
 
-    def facets(self, app: AppRef, filters: TraceFilter = _EVERYTHING) -> dict[str, list[tuple[str, int]]]:
-        """How many of the filtered traces have which value, the most frequent first, at most 100 each.
+    def arrived_after(
+        self, app: AppRef, number: int | None, *, filters: TraceFilter = _EVERYTHING, limit: int = 200
+    ) -> Arrivals:
+        """What came in after something that was seen, in the order of arrival.
 
-        Facets: ``configuration``, ``arm``, ``rollout``, ``cluster``, ``outcome``, ``finish_reason``.
+        A trace that is replaced keeps its number and does not come again.
+
+        Args:
+            app: whose.
+            number: ``seen`` of the answer before; ``None`` for nothing yet, only where to go on from.
+            filters: which.
+            limit: how many at most.
         """
-        condition, values = where(app, filters)
-        columns = [f"t.{column}" for column in _FACETS.values()]
-        sets = ", ".join(f"({column})" for column in columns)
         with self._db.read() as run:
-            # In one pass, because a search for words is what takes the time. GROUPING has a 1 for every
-            # column that a row is not grouped by, the first column in the highest bit.
-            rows = run.rows(
-                f"SELECT GROUPING({', '.join(columns)}), coalesce({', '.join(columns)}), count(*) "  # noqa: S608  # our own terms
-                f"FROM traces t WHERE {condition} GROUP BY GROUPING SETS ({sets})",
+            ((last,),) = run.rows("SELECT coalesce(max(number), 0) FROM traces")
+            if number is None or last <= number:
+                return Arrivals(traces=(), seen=max(last, number or 0))
+            which = narrowed(run, app, filters)
+            condition, values = f"{which.condition} AND t.number > ?", [*which.values, number]
+            numbers = run.rows(
+                f"SELECT t.number FROM traces t WHERE {condition} ORDER BY t.number LIMIT {int(limit)}",  # noqa: S608  # our own terms
                 values,
             )
-        found: dict[str, list[tuple[str, int]]] = {}
-        every = (1 << len(_FACETS)) - 1
-        for number, name in enumerate(_FACETS, start=1):
-            mine = every - (1 << len(_FACETS) - number)
-            counted = [(value, n) for group, value, n in rows if group == mine and value is not None]
-            found[name] = sorted(counted, key=lambda one: (-one[1], one[0]))[:_FACET_VALUES]
-        return found
-
-    def count(self, app: AppRef) -> int:
-        """How many traces an app has, answers that nobody saw left out."""
-        with self._db.read() as run:
-            n: int = run.rows(f"SELECT count(*) FROM traces WHERE app = ? AND {_SEEN}", [str(app)])[0][0]  # noqa: S608  # our own terms
-        return n
+            found = _load(run, app, numbers, order="t.number")
+        return Arrivals(traces=tuple(found), seen=numbers[-1][0] if len(numbers) == limit else last)
 
     def known(self, app: AppRef, ids: Collection[TraceId]) -> set[TraceId]:
         """Those of these ids that an app has a trace by."""
         if not ids:
             return set()
         with self._db.read() as run:
-            rows = run.rows(
-                "SELECT id FROM traces WHERE app = ? AND id IN (SELECT unnest(?::VARCHAR[]))",
-                [str(app), sorted(ids)],
-            )
-        return {TraceId(id_) for (id_,) in rows}
+            return {TraceId(id_) for id_, _ in _named(run, app, ids)}
 
-    def period(self, app: AppRef) -> tuple[float, float] | None:
-        """When the first and the last trace started; ``None`` without traces."""
-        with self._db.read() as run:
-            first, last = run.rows(
-                f"SELECT min(at_s), max(at_s) FROM traces WHERE app = ? AND {_SEEN}",  # noqa: S608  # our own terms
-                [str(app)],
-            )[0]
-        return None if first is None else (first, last)
+    def iterate(
+        self, app: AppRef, *, batch: int = 2000, filters: TraceFilter = _EVERYTHING
+    ) -> Iterator[list[Trace]]:
+        """The filtered traces of an app, by time and id, in lists of at most ``batch``.
 
-    def iterate(self, app: AppRef, *, batch: int = 2000) -> Iterator[list[Trace]]:
-        """All traces of an app, by time and id, in lists of at most ``batch``.
-
-        Traces that arrive meanwhile are seen if they lie ahead. Answers that nobody saw are left out.
+        Traces that arrive meanwhile are seen if they lie ahead. By default answers that nobody saw are
+        left out. Never more than one list is in memory.
         """
-        condition, values = where(app, _EVERYTHING)
-        every = condition
         position: list[Any] = []
         while True:
             with self._db.read() as run:
-                found = _select(run, app, condition, [*values, *position], order="t.at_s, t.id", limit=batch)
+                which = narrowed(run, app, filters)
+                condition = which.condition
+                if position:
+                    condition += " AND t.at_s >= ? AND (t.at_s > ? OR t.id > ?)"
+                found = _select(
+                    run, app, condition, [*which.values, *position], order="t.at_s, t.id", limit=batch
+                )
             if found:
                 yield found
             if len(found) < batch:
                 return
-            condition = f"{every} AND (t.at_s > ? OR (t.at_s = ? AND t.id > ?))"
             position = [found[-1].at, found[-1].at, found[-1].id]
 
     def clusters(self, app: AppRef, ids: Collection[TraceId] | None = None) -> dict[TraceId, str]:
         """The clusters of these traces, or of all, as far as they have one; ordered by id."""
-        query = "SELECT id, cluster FROM traces WHERE app = ? AND cluster IS NOT NULL"
-        values: list[Any] = [str(app)]
-        if ids is not None:
-            query += " AND id IN (SELECT unnest(?::VARCHAR[]))"
-            values.append(sorted(ids))
         with self._db.read() as run:
-            return dict(run.rows(query + " ORDER BY id", values))
-
-    def traffic(self, app: AppRef, *, now: float, days: float) -> float:
-        """Units per day, observed in the ``days`` before ``now``.
-
-        If the traces begin later than that, the time since then counts, at least one day: less than a
-        day says nothing of its nights.
-        """
-        since = now - days * _DAY_S
-        with self._db.read() as run:
-            ((first, units),) = run.rows(
-                "SELECT min(at_s), count(DISTINCT unit_id) FILTER (at_s > ?) FROM traces "  # noqa: S608  # our own terms
-                f"WHERE app = ? AND at_s <= ? AND {_SEEN}",
-                [since, str(app), now],
+            if ids is not None:
+                named = _named(run, app, ids) if ids else []
+                return {TraceId(id_): cluster for id_, cluster in sorted(named) if cluster is not None}
+            rows = run.rows(
+                "SELECT id, cluster FROM traces WHERE app = ? AND cluster IS NOT NULL ORDER BY id", [str(app)]
             )
-        if first is None:
-            return 0.0
-        observed = min(days, max(1.0, (now - first) / _DAY_S))
-        return float(units / observed)
+            return dict(rows)
 
-    def quantile(
-        self,
-        app: AppRef,
-        column: Literal["latency_ms", "cost_usd"],
-        q: float,
-        *,
-        since: float,
-        until: float,
-        configuration: ConfigurationId | None = None,
-    ) -> float | None:
-        """The ``q``-quantile of a column over ``since <= at < until``; ``None`` if nothing is known.
 
-        Interpolated linearly (type 7 of Hyndman & Fan, The American Statistician 50, 1996).
+def _named(run: Run, app: AppRef, ids: Collection[TraceId]) -> list[tuple[str, str | None]]:
+    """Ids and clusters of those of these traces that are there."""
+    batch = table(_IDS, [(id_,) for id_ in sorted(set(ids))])
+    numbers = run.table(
+        f"SELECT number FROM traces t WHERE t.key IN (SELECT {key('?', 'id')} FROM batch)",  # noqa: S608  # our own terms
+        [str(app)],
+        batch=batch,
+    )
+    if not numbers.num_rows:
+        return []
+    rows = run.rows(
+        f"SELECT app, id, cluster FROM traces WHERE {among(numbers)}",  # noqa: S608  # our own terms
+        affected=numbers,
+    )
+    wanted = {(str(app), id_) for id_ in ids}
+    return [(id_, cluster) for of, id_, cluster in rows if (of, id_) in wanted]
 
-        Raises:
-            ValueError: for another column, or ``q`` outside [0, 1].
-        """
-        if column not in {"latency_ms", "cost_usd"} or not 0 <= q <= 1:
-            raise ValueError(f"quantiles are of latency_ms or cost_usd, with q in [0, 1]: not {column}, {q}")
-        condition, values = where(app, TraceFilter(configuration=configuration, since=since, until=until))
-        query = f"SELECT quantile_cont(t.{column}, ?::DOUBLE) FROM traces t WHERE {condition}"  # noqa: S608  # our own terms
-        with self._db.read() as run:
-            value: float | None = run.rows(query, [q, *values])[0][0]
-        return value
 
-    def summary(
-        self,
-        app: AppRef,
-        *,
-        by: Literal["configuration", "cluster"],
-        metrics: Sequence[str],
-        since: float,
-        until: float,
-    ) -> list[SummaryRow]:
-        """Counts and means per configuration or cluster over ``since <= at < until``, most traces first.
+def _beginning(run: Run, app: AppRef, prefix: str) -> list[tuple[str]]:
+    """The first ids that begin so, at most 6."""
+    ((least, greatest),) = run.rows("SELECT {}, {}".format(*heads("$1")), [prefix])
+    numbers = run.table(
+        "SELECT number FROM traces WHERE head BETWEEN ? AND ? LIMIT ?", [least, greatest, _ALIKE + 1]
+    )
+    # Numbers are scanned several times faster than texts; where very many ids begin alike, that is in vain.
+    few = "AND number IN (SELECT number FROM alike)" if numbers.num_rows <= _ALIKE else ""
+    return run.rows(
+        f"SELECT id FROM traces WHERE starts_with(id, ?) AND app = ? {few} ORDER BY id LIMIT 6",  # noqa: S608  # our own terms
+        [prefix, str(app)],
+        alike=numbers,
+    )
 
-        Raises:
-            ValueError: if ``by`` is something else.
-        """
-        if by not in {"configuration", "cluster"}:
-            raise ValueError(f"a summary is by configuration or cluster, not by {by}")
-        column = _FACETS[by]
-        condition, values = where(app, TraceFilter(since=since, until=until))
-        with self._db.read() as run:
-            groups = run.rows(
-                f"SELECT t.{column}, count(*) AS n, count(*) FILTER (t.outcome = 'failed'), "  # noqa: S608  # our own terms
-                f"count(*) FILTER (t.outcome = 'errored') FROM traces t WHERE {condition} "
-                "GROUP BY 1 ORDER BY n DESC, 1 NULLS LAST",
-                values,
-            )
-            means = run.rows(
-                "WITH s AS (SELECT number, metric, value FROM scores "  # noqa: S608  # our own terms
-                "WHERE list_contains(?::VARCHAR[], metric) "
-                f"AND number IN (SELECT t.number FROM traces t WHERE {condition}) {LATEST_PER_METRIC}) "
-                f"SELECT t.{column}, s.metric, avg(s.value ORDER BY s.number), count(s.value) "
-                "FROM s JOIN traces t USING (number) GROUP BY 1, 2",
-                [list(metrics), *values],
-            )
-        known = {(key, metric): MetricMean(mean=mean, scored=n) for key, metric, mean, n in means}
-        none = MetricMean(mean=None, scored=0)
-        return [
-            SummaryRow(
-                key=key,
-                n=n,
-                failed=failed,
-                errored=errored,
-                metrics={metric: known.get((key, metric), none) for metric in metrics},
-            )
-            for key, n, failed, errored in groups
-        ]
+
+def _by_id(run: Run, app: AppRef, id_: str) -> list[Trace]:
+    alike = run.rows(f"SELECT number FROM traces t WHERE t.key = {key('?', '?')}", [str(app), id_])  # noqa: S608  # our own terms
+    return [one for one in _load(run, app, alike, order="t.number") if one.id == id_]
 
 
 def _select(
@@ -321,9 +234,13 @@ def _select(
         f"SELECT t.number FROM traces t WHERE {condition} ORDER BY {order} LIMIT {limit}",  # noqa: S608  # our own terms
         values,
     )
+    return _load(run, app, numbers, order=order)
+
+
+def _load(run: Run, app: AppRef, numbers: Sequence[tuple[int]], *, order: str) -> list[Trace]:
     if not numbers:
         return []
-    wanted = table(_NUMBERS, numbers)
+    wanted = table(NUMBERS, numbers)
     low, high = min(numbers)[0], max(numbers)[0]
     rows = run.rows(
         f"SELECT {TRACE_COLUMNS} FROM traces t JOIN payloads p USING (number) SEMI JOIN batch USING (number) "  # noqa: S608  # our own terms
@@ -332,8 +249,8 @@ def _select(
     )
     scores: dict[int, list[Score]] = {}
     for number, *score in run.rows(
-        "SELECT number, metric, result, value, reason, source, at_s FROM "  # noqa: S608  # our own terms
-        f"(SELECT * FROM scores SEMI JOIN batch USING (number) {LATEST_PER_SOURCE}) "
+        f"SELECT s.number, {SCORE_COLUMNS} FROM "  # noqa: S608  # our own terms
+        f"(SELECT * FROM scores SEMI JOIN batch USING (number) {LATEST_PER_SOURCE}) s "
         "ORDER BY number, sequence",
         batch=wanted,
     ):

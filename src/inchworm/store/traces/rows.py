@@ -13,7 +13,7 @@ from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InputError
 from inchworm.domain.ids import TraceId
 from inchworm.domain.outcome import Errored, Failed, Ok, Outcome, Result, Score, Scored, Unscored
-from inchworm.domain.trace import Arm, Assignment, Exposure, Trace, Usage
+from inchworm.domain.trace import SOURCE, Arm, Assignment, Exposure, Trace, Usage
 from inchworm.store.codec import from_text, to_text
 
 TRACES = pa.schema(
@@ -37,6 +37,11 @@ TRACES = pa.schema(
         ("cost_usd", pa.float64()),
         ("cluster", pa.string()),
         ("shadow_of", pa.string()),
+        ("model", pa.string()),
+        ("call", pa.string()),
+        ("source", pa.string()),
+        ("incomplete", pa.bool_()),
+        ("scored", pa.bool_()),
     ]
 )
 PAYLOADS = pa.schema(
@@ -58,8 +63,12 @@ SCORES = pa.schema(
         ("reason", pa.string()),
         ("source", pa.string()),
         ("at_s", pa.float64()),
+        ("id", pa.string()),
+        ("comment", pa.string()),
     ]
 )
+SCORE_COLUMNS = "s.metric, s.result, s.value, s.reason, s.source, s.at_s, s.id, s.comment"
+"""What :func:`to_score` reads, from ``scores s``."""
 EXPOSURES = pa.schema(
     [
         ("rollout_id", pa.string()),
@@ -72,6 +81,10 @@ EXPOSURES = pa.schema(
         ("draw", pa.int32()),
     ]
 )
+MODELS = ("gen_ai.response.model", "gen_ai.request.model")
+"""The attributes that name the model which answered: the first one that a trace has."""
+INCOMPLETE = "inchworm.incomplete"
+"""The attribute that says, if it is true, that spans of the trace are missing."""
 TRACE_COLUMNS = (
     "t.number, t.id, t.at_s, t.unit_id, t.configuration_id, t.rollout_id, t.stage, t.arm, t.probability, "
     "t.outcome, t.reason, t.finish_reason, t.latency_ms, t.input_tokens, t.output_tokens, t.cost_usd, "
@@ -121,7 +134,7 @@ def trace_batch(
             try:
                 _batch([trace], [key], cluster, start)
             except (ValueError, InputError) as reason:
-                raise _refused("trace", trace.id, reason) from error
+                raise refused("trace", trace.id, reason) from error
         raise
 
 
@@ -156,7 +169,7 @@ def _trace_row(number: int, key: str, trace: Trace, cluster: str | None) -> tupl
         trace.unit_id,
         trace.configuration_id,
         *assigned,
-        *_outcome(trace.outcome),
+        *outcome_row(trace.outcome),
         trace.finish_reason,
         trace.latency_ms,
         usage.input_tokens,
@@ -164,7 +177,17 @@ def _trace_row(number: int, key: str, trace: Trace, cluster: str | None) -> tupl
         usage.cost_usd,
         cluster,
         trace.shadow_of,
+        next(filter(None, (_text(trace, name) for name in MODELS)), None),
+        trace.call,
+        _text(trace, SOURCE),
+        trace.attributes.get(INCOMPLETE) is True,
+        bool(trace.scores),
     )
+
+
+def _text(trace: Trace, name: str) -> str | None:
+    value = trace.attributes.get(name)
+    return value if isinstance(value, str) and value else None
 
 
 def score_table(rows: Sequence[tuple[int, Score]], *, start: int) -> pa.Table:
@@ -180,7 +203,7 @@ def score_table(rows: Sequence[tuple[int, Score]], *, start: int) -> pa.Table:
             try:
                 _scores([row], start)
             except ValueError as reason:
-                raise _refused("score", row[1].metric, reason) from error
+                raise refused("score", row[1].metric, reason) from error
         raise
 
 
@@ -188,7 +211,10 @@ def _scores(rows: Sequence[tuple[int, Score]], start: int) -> pa.Table:
     return table(
         SCORES,
         [
-            (sequence, number, score.metric, *_result(score.result), score.source, score.at)
+            (
+                *(sequence, number, score.metric, *_result(score.result)),
+                *(score.source, score.at, score.id, score.comment),
+            )
             for sequence, (number, score) in enumerate(rows, start=start)
         ],
     )
@@ -210,7 +236,8 @@ def exposure_table(exposures: Sequence[Exposure]) -> pa.Table:
         raise InputError(f"an exposure cannot be stored: {error}; none of its batch was") from error
 
 
-def _refused(what: str, name: str, reason: Exception) -> InputError:
+def refused(what: str, name: str, reason: Exception) -> InputError:
+    """Why a batch with something of this name is not stored."""
     # The name may be what is wrong with it.
     said = ascii(name) if isinstance(reason, UnicodeEncodeError) else f'"{name}"'
     why = "it has text with a lone surrogate" if isinstance(reason, UnicodeEncodeError) else str(reason)
@@ -220,7 +247,8 @@ def _refused(what: str, name: str, reason: Exception) -> InputError:
     )
 
 
-def _outcome(outcome: Outcome) -> tuple[str, str | None]:
+def outcome_row(outcome: Outcome) -> tuple[str, str | None]:
+    """The name of an outcome, and its reason."""
     match outcome:
         case Ok():
             return "ok", None
@@ -281,7 +309,7 @@ def to_trace(row: tuple[Any, ...], app: AppRef, scores: Sequence[Score]) -> Trac
         assignment=assignment,
         inputs=from_text(inputs),
         output=output,
-        outcome=_to_outcome(outcome, reason),
+        outcome=to_outcome(outcome, reason),
         finish_reason=finish_reason,
         latency_ms=latency_ms,
         usage=Usage(input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost_usd),
@@ -293,8 +321,8 @@ def to_trace(row: tuple[Any, ...], app: AppRef, scores: Sequence[Score]) -> Trac
 
 
 def to_score(row: Sequence[Any]) -> Score:
-    """The score of a row of metric, result, value, reason, source and time."""
-    metric, result, value, reason, source, at = row
+    """The score of one row of :data:`SCORE_COLUMNS`."""
+    metric, result, value, reason, source, at, id_, comment = row
     kept: Result
     if value is not None:
         kept = Scored(value=value)
@@ -302,10 +330,11 @@ def to_score(row: Sequence[Any]) -> Score:
         kept = Unscored(reason=reason or "")
     else:
         kept = Errored(reason=reason or "")
-    return Score(metric=metric, result=kept, source=source, at=at)
+    return Score(metric=metric, result=kept, source=source, at=at, id=id_, comment=comment)
 
 
-def _to_outcome(outcome: str, reason: str | None) -> Outcome:
+def to_outcome(outcome: str, reason: str | None) -> Outcome:
+    """The inverse of :func:`outcome_row`."""
     if outcome == "ok":
         return Ok()
     return Failed(reason=reason or "") if outcome == "failed" else Errored(reason=reason or "")

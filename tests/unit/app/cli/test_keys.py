@@ -10,7 +10,7 @@ def test_a_key_is_printed_alone_so_that_a_script_can_take_it(empty):
     assert "It is not shown again." in made.stderr
     listed = empty("keys")
     assert made.stdout.strip().rpartition("_")[2] not in listed.stdout
-    assert re.search(r"ci +deployer .* by ana +never +valid", listed.stdout)
+    assert re.search(r"ci +deployer +any .* by ana +never +valid", listed.stdout)
 
 
 def test_a_key_ends_at_its_time_or_when_it_is_revoked(empty):
@@ -42,3 +42,13 @@ def test_wrong_keys_are_refused_with_what_to_do(empty):
 
 def test_pages_are_opened_only_where_a_server_runs(empty):
     assert "start one: inchworm serve" in empty("open", exit_code=2).stderr
+
+
+def test_a_key_that_only_sends_may_be_bound_to_an_app(empty):
+    made = empty("keys", "add", "checkout", "--scope", "ingest", "--app", "shop")
+    assert "ingest for shop/production" in made.stderr
+    about = empty.json("keys", "add", "search", "--scope", "ingest", "--app", "search/staging")["about"]
+    assert (about["scope"], about["app"]) == ("ingest", "search/staging")
+    assert "search/staging" in empty("keys").stdout
+    assert "names no app" in empty("keys", "add", "x", "--app", "a/b/c", exit_code=2).stderr
+    assert "for search/staging" in _audit(empty)[0].because

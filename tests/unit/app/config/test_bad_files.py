@@ -28,6 +28,9 @@ def infrastructure(line):
     return MODEL, f"{MODEL}\n  infrastructure: {{{line}}}"
 
 
+ONE_SOURCE = "metrics.answered needs one of check, builtin and feedback: true, and no two"
+
+
 def metric(entry):
     return METRIC, entry
 
@@ -54,7 +57,7 @@ BAD = [
         1,
         (
             'unknown key "judges". Known are: app, data, layers, metrics, models, notify, public_url, '
-            "recording, rollout, sanitize, unit."
+            "recording, retention, rollout, sanitize, unit."
         ),
     ),
     (("{name: m}", "{nam: m}"), 3, 'unknown key "nam" in layers.model. Did you mean "name"?'),
@@ -120,8 +123,8 @@ BAD = [
         infrastructure("upstream: opnai"),
         4,
         (
-            'layers.infrastructure.upstream must be openai or recorded, not the text "opnai". '
-            'Did you mean "openai"?'
+            "layers.infrastructure.upstream must be openai, anthropic, any or recorded, not the text "
+            '"opnai". Did you mean "openai"?'
         ),
     ),
     (
@@ -222,9 +225,31 @@ BAD = [
     (
         metric("{builtin: cost, check: complete, goal: true}"),
         6,
-        "metrics.answered needs either check or builtin, not both",
+        "metrics.answered needs one of check, builtin and feedback: true, and no two",
     ),
-    (metric("{goal: true}"), 6, "metrics.answered needs either check or builtin"),
+    (metric("{feedback: true, check: complete, goal: true}"), 6, ONE_SOURCE),
+    (metric("{feedback: false, goal: true}"), 6, "metrics.answered.feedback is true, or left out"),
+    (
+        metric("{check: complete, range: [1, 5], goal: true}"),
+        6,
+        "metrics.answered.range is for feedback, and this metric is computed",
+    ),
+    (
+        metric("{feedback: true, cap_usd: 1, goal: true}"),
+        6,
+        "metrics.answered.cap_usd is for a builtin, and this metric is feedback",
+    ),
+    (
+        metric("{feedback: true, range: [5, 5], goal: true}"),
+        6,
+        "metrics.answered.range must be two different numbers, the worst and the best, as in [1, 5]",
+    ),
+    (
+        metric("{feedback: true, values: {good: 2}, goal: true}"),
+        6,
+        "metrics.answered.values must give each word a number between 0 and 1",
+    ),
+    (metric("{goal: true}"), 6, "metrics.answered needs one of check, builtin and feedback: true"),
     (
         metric("{check: complete}"),
         6,
@@ -469,6 +494,10 @@ SECRETS = [
     "{env: hunter2}",
     "env:hunter2 hunter2",
     "'env:'",
+    "hunter2/run/secrets/openai",
+    "file:hunter2",
+    "'file:'",
+    "file:/run/hunter2 hunter2",
 ]
 
 
@@ -479,8 +508,8 @@ def test_a_literal_key_is_refused_and_never_repeated(tmp_path, monkeypatch, secr
     with pytest.raises(ConfigError) as caught:
         load(Path("inchworm.yaml"))
     assert str(caught.value) == (
-        "inchworm.yaml:4: layers.infrastructure.api_key must say where the key is, as in env:OPENAI_API_KEY; "
-        "the key itself does not belong here"
+        "inchworm.yaml:4: layers.infrastructure.api_key must say where the key is, as in env:OPENAI_API_KEY "
+        "or file:/run/secrets/openai; the key itself does not belong here"
     )
     assert caught.value.hint is None
     assert caught.value.__context__ is None

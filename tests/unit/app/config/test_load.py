@@ -56,6 +56,21 @@ def test_the_demo_file_means_what_it_always_meant():
     assert (spec.data, spec.file) == (DEMO.parent / ".inchworm", DEMO)
 
 
+def test_feedback_is_judged_and_its_absence_is_no_failure_unless_the_file_says_so(read):
+    said = """\
+  stars: {feedback: true, range: [1, 5], signal: true}
+  verdict: {feedback: true, values: {good: 1, bad: 0}, signal: true, clock: fast, absence: failure}
+"""
+    _, stars, verdict = read(GOOD + said).metrics
+    assert (stars.source, stars.clock, stars.absence) == (
+        {"feedback": True, "range": [1, 5]},
+        Clock.JUDGED,
+        Absence.VOID,
+    )
+    assert verdict.source == {"feedback": True, "values": {"good": 1, "bad": 0}}
+    assert (verdict.clock, verdict.absence) == (Clock.FAST, Absence.FAILURE)
+
+
 def test_what_is_left_out_is_the_policy_of_the_domain(read):
     spec = read(GOOD)
     assert spec.policy == Policy()

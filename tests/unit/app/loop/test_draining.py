@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from tests.unit.app.loop.spooled import KEY, arm, called, exposed, rated, root, spool, traced
 from tests.unit.app.loop.world import NOW, World
 
-from inchworm.app.loop import draining
-from inchworm.app.loop.draining import PATIENCE_S, Draining
+from inchworm.app.loop import draining, reading
+from inchworm.app.loop.awaiting import PATIENCE_S
+from inchworm.app.loop.draining import Draining
 from inchworm.app.loop.incoming import read_record
 from inchworm.capture.records import Record
-from inchworm.capture.spool import closed_segments, quarantined, read_segment
+from inchworm.capture.spool import closed_segments, quarantined, read_segment, set_aside_segments
 from inchworm.domain.errors import StoreError
 from inchworm.domain.ids import RolloutId, UnitId
 from inchworm.domain.outcome import Scored
@@ -199,11 +200,12 @@ def test_a_damaged_segment_is_kept_and_what_opens_of_it_is_stored(world, drain):
 def test_feedback_that_comes_first_waits_for_its_interaction(world, drain):
     spool(world, rated("1", 0.25, source=EMAIL))
     assert drain.round().scores == 0
-    assert len(closed_segments(root(world))) == 1, "it is not in a store yet, so it is still in the spool"
+    assert closed_segments(root(world)) == []
+    assert len(set_aside_segments(root(world))) == 1, "it is not in a store yet, so it is still in the spool"
     assert (drain.backlog().segments, drain.backlog().waiting) == (0, 1)
     spool(world, called("1"))
     assert drain.round().scores == 1
-    assert closed_segments(root(world)) == []
+    assert set_aside_segments(root(world)) == []
     (trace,) = world.stored()
     (score,) = [one for one in trace.scores if one.metric == "helpful"]
     assert (score.result, score.source) == (Scored(value=0.25), "EMAIL_1")
@@ -238,7 +240,7 @@ def test_a_fault_of_ours_costs_the_record_and_not_the_rest(world, drain, monkeyp
             raise ZeroDivisionError
         return take(traces, **rest)
 
-    monkeypatch.setattr(drain._drain, "take", faulty)
+    monkeypatch.setattr(drain._drain, "take_clean", faulty)
     spool(world, *(called(str(n)) for n in range(5)))
     assert drain.round().traces == 4
     assert list(reasons(world)) == ["This is a fault in Inchworm, not in the record: ZeroDivisionError."]
@@ -250,7 +252,7 @@ def test_a_reader_that_fails_costs_the_record_and_not_the_rest(world, drain, mon
             raise KeyError
         return read_record(raw, path, apps)
 
-    monkeypatch.setattr(draining, "read_record", faulty)
+    monkeypatch.setattr(reading, "read_record", faulty)
     spool(world, *(called(str(n)) for n in range(5)))
     assert drain.round().traces == 4
     assert list(reasons(world)) == ["This is a fault in Inchworm, not in the record: KeyError."]

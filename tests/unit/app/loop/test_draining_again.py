@@ -12,7 +12,7 @@ import pytest
 from tests.unit.app.loop.spooled import KEY, arm, called, exposed, rated, root, spool
 from tests.unit.app.loop.world import NOW, World
 
-from inchworm.app.loop import draining
+from inchworm.app.loop import draining, reading
 from inchworm.app.loop.draining import Draining
 from inchworm.app.loop.exposing import expose
 from inchworm.app.loop.incoming import read_record
@@ -61,7 +61,7 @@ def test_a_mistake_is_logged_without_what_somebody_said(world, drain, monkeypatc
     def wrong(*_: Any) -> int:
         raise ValueError(SECRET)
 
-    monkeypatch.setattr(draining, "read_record", mistaken)
+    monkeypatch.setattr(reading, "read_record", mistaken)
     monkeypatch.setattr(draining, "record", wrong)
     spool(world, called("0"), called("1", trouble_said=SECRET), exposed("1"))
     with caplog.at_level(logging.DEBUG):

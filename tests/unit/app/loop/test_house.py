@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inchworm.app.config.load import load
-from inchworm.app.house import _PLAIN, House
+from inchworm.app.house import House
+from inchworm.app.pseudonyms import _MADE_UP, _PLAIN, Pseudonyms
 from inchworm.capture.keyfile import KEY
 from inchworm.domain.errors import NotFoundError, StoreError
 from inchworm.domain.ids import UnitId
@@ -69,7 +70,7 @@ def test_processes_that_make_the_key_at_once_agree(world):
     assert len((world.house.spec.data / KEY).read_bytes()) == 32
 
 
-@given(st.from_regex(_PLAIN, fullmatch=True))
+@given(st.one_of(st.from_regex(_PLAIN, fullmatch=True), st.from_regex(_MADE_UP, fullmatch=True)))
 def test_ids_that_are_not_looked_into_hold_nothing(unit_id):
     assert Sanitizer().unit().text(unit_id).findings == ()
 
@@ -89,6 +90,11 @@ def test_ids_that_are_personal_get_a_name_that_tells_nothing(world, unit_id):
     assert named.startswith("u-")
     assert len(named) == 26
     assert world.house.pseudonym(named) == named
+
+
+@pytest.mark.parametrize("id_", ["4111111111111111", "be68539007547034"])
+def test_ids_like_those_of_spans_that_are_a_card_or_an_account_get_another_name(id_):
+    assert Pseudonyms(lambda: bytes(32))(UnitId(id_)).startswith("u-")
 
 
 @pytest.mark.parametrize("unit_id", ["s-1", "session_123456", "conversation-of-monday", "abc"])

@@ -6,7 +6,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.unit.app.loop.spooled import KEY, called, rated, root, spool
 from tests.unit.app.loop.world import NOW, World
 
-from inchworm.app.loop.draining import PATIENCE_S, Draining
+from inchworm.app.loop.awaiting import PATIENCE_S
+from inchworm.app.loop.draining import Draining
 from inchworm.app.serve.metrics import REASONS, ServerMetrics, reason_class
 from inchworm.capture.spool import closed_segments
 from inchworm.domain.ids import DecisionId, RolloutId

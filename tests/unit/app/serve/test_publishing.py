@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 from tests.unit.app.loop.world import World
 
+from inchworm.app.keys import make
 from inchworm.app.loop.changing import apply
 from inchworm.app.loop.planning import make_plan
 from inchworm.app.serve.publishing import LivePublisher
 from inchworm.app.serve.state import GatewaySeen
+from inchworm.domain.access import Scope
 from inchworm.domain.errors import StoreError
 from inchworm.domain.ids import RolloutId
 from inchworm.domain.keys import Purpose, derive
 from inchworm.domain.layers import Layer
-from inchworm.domain.published import Published, PublishedApp, version
+from inchworm.domain.published import Published, PublishedApp, PublishedKey, version
 from inchworm.domain.rollout import UnitKind
 from inchworm.rollout.commands import act
 from inchworm.rollout.transitions import Act
@@ -160,3 +162,26 @@ def test_gateways_are_listed_by_name_as_they_asked_last(publisher):
     for name, at in (("b", 1.0), ("a", 2.0), ("b", 3.0)):
         publisher.heard_from(GatewaySeen(name=name, url="http://h", holds=None, at=at))
     assert [(one.name, one.at) for one in publisher.gateways()] == [("a", 2.0), ("b", 3.0)]
+
+
+def test_keys_that_may_send_are_published_and_revoking_one_is_news(world, publisher):
+    control, app = world.house.control, world.house.app
+    free, _ = make("free", Scope.VIEWER, by="ana", now=1.0, expires_at=None, random=bytes)
+    bound, _ = make(
+        "bound", Scope.INGEST, by="ana", now=1.0, expires_at=2e9, random=lambda n: b"x" * n, app=app
+    )
+    for key in (free, bound):
+        control.put_api_key(app, key)
+    assert publisher.changed()
+    assert publisher.refresh()
+    known = Published.read(derive(MASTER, Purpose.PUBLISHED), publisher.document).keys
+    assert known == (
+        PublishedKey(id=free.id, digest=free.digest),
+        PublishedKey(id=bound.id, digest=bound.digest, app=app, expires_at=2e9),
+    )
+    control.touch_api_key(free.id, at=2.0)
+    assert publisher.changed()
+    assert not publisher.refresh(), "that it was used changes nothing for anybody"
+    control.revoke_api_key(app, bound.id, actor="ana", at=3.0)
+    assert publisher.refresh()
+    assert Published.read(derive(MASTER, Purpose.PUBLISHED), publisher.document).keys == known[:1]

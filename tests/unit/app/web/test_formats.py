@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inchworm.app.texts import harmless, span
+from inchworm.app.texts import Mark, harmless, marks, span
 from inchworm.app.web.formats import (
-    Mark,
     clock,
     count,
     dollars,
@@ -17,7 +16,6 @@ from inchworm.app.web.formats import (
     listed,
     machine,
     marked,
-    marks,
     moment,
     plural,
     signed,

@@ -31,13 +31,13 @@ def world(tmp_path: Path) -> Iterator[World]:
 def test_each_answer_shows_the_other(world):
     app, traces = world.house.app, world.house.traces
     stable, shadow = traces.trace(app, "t-1"), traces.trace(app, "c-1")
-    shown = view(world.house, stable, None).beside
+    shown = view(world.house, stable, None, href=str).beside
     assert shown is not None
     assert (shown.trace.output, shown.title) == ("Something else.", "the candidate, for nobody to see")
-    back = view(world.house, shadow, None).beside
+    back = view(world.house, shadow, None, href=str).beside
     assert back is not None
     assert (back.trace.id, back.title) == ("t-1", "stable, which is what the caller got")
-    assert view(world.house, traces.trace(app, "t-2"), None).beside is None
+    assert view(world.house, traces.trace(app, "t-2"), None, href=str).beside is None
 
 
 def test_its_json_has_the_other_answer(world):

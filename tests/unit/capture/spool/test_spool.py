@@ -21,6 +21,7 @@ from inchworm.capture.spool import (
     folders,
     oldest_at,
     read_segment,
+    room,
     spool_size,
     writer,
 )
@@ -204,7 +205,7 @@ def test_two_event_loops_cannot_share_a_spool(tmp_path):
 
 
 def test_a_full_folder_refuses_until_the_drain_has_made_room(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "_MEASURED_EVERY_S", 0.0)
+    monkeypatch.setattr(room, "_EVERY_S", 0.0)
 
     async def run():
         async with opened(tmp_path, limit_bytes=3000, rotate_bytes=100) as spool:
@@ -476,8 +477,8 @@ def test_a_destroyed_segment_is_gone(tmp_path):
 
 
 def test_with_nobody_draining_segments_become_larger_and_fewer(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "_MEASURED_EVERY_S", 0.0)
-    monkeypatch.setattr(writer, "_MEASURED_SHARE", 0)
+    monkeypatch.setattr(room, "_EVERY_S", 0.0)
+    monkeypatch.setattr(room, "_SHARE", 0)
     monkeypatch.setattr(writer, "_LONG_BACKLOG", 2)
     monkeypatch.setattr(writer, "_SLOWEST_S", 10 * NEVER)
 

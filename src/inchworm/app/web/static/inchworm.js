@@ -174,7 +174,12 @@
   // --- Live: the fragment is asked for again, and morphed in, so that focus and scroll stay --------------
   const here = () => location.pathname + location.search;
   // A newer one aborts the older: hx-sync of #live.
-  const load = (url) => htmx.ajax("GET", url, { source: "#live", target: "#live", swap: "innerMorph" });
+  // A list that is read stays where it begins: the server is told where that is, and counts what is newer.
+  const load = (url, fresh = false) => {
+    const held = fresh ? undefined : $("[data-held]")?.dataset.held;
+    const headers = held ? { "X-Inchworm-Held": held } : {};
+    return htmx.ajax("GET", url, { source: "#live", target: "#live", swap: "innerMorph", headers });
+  };
   let busy = false;
   let again = false; // a change came while one was under way
   const refresh = async () => {
@@ -198,16 +203,16 @@
   document.addEventListener("htmx:after:swap", () => { drawKeys(); document.dispatchEvent(new Event("inchworm:drawn")); });
 
   // Links within the page (data-go) change the address and the fragment, not the document.
-  const go = (url, replace = false) => {
+  const go = (url, replace = false, fresh = false) => {
     history[replace ? "replaceState" : "pushState"](null, "", url);
-    return load(url);
+    return load(url, fresh);
   };
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-go]");
     if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.defaultPrevented) return;
     event.preventDefault();
     const row = link.dataset.close !== undefined && $("[data-row][aria-current]")?.closest("[id]")?.id;
-    go(link.href).then(() => {
+    go(link.href, link.dataset.fresh !== undefined, link.dataset.fresh !== undefined).then(() => {
       if (link.dataset.top !== undefined) scrollTo(0, 0);
       if (link.dataset.row !== undefined) $(".peek")?.scrollIntoView({ block: "nearest" }); // it may lie above the list
       if (row) document.getElementById(row)?.querySelector("[data-row]").focus();

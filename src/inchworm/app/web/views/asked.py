@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from urllib.parse import quote, urlencode
 
+from inchworm.app.filters import OUTCOMES, attribute, between, slower
 from inchworm.app.names import moment
 from inchworm.domain.errors import UsageError
-from inchworm.domain.ids import ConfigurationId, RolloutId
+from inchworm.domain.ids import ConfigurationId, RolloutId, UnitId
+from inchworm.domain.span import SpanKind
 from inchworm.domain.trace import Arm
 from inchworm.store.traces import TraceFilter
 
 PATH = "/traces"
-_OUTCOMES = ("ok", "failed", "errored")
 _SAID = re.compile(r'(?P<name>[a-z]+):(?:"(?P<quoted>[^"]*)"|(?P<plain>\S+))')
 PERIODS = {"1h": "last hour", "24h": "last 24 h", "7d": "last 7 days"}
 """Periods that are one press away, and what they are called."""
@@ -31,6 +32,17 @@ class Asked:
         configuration: id of a configuration.
         topic: name of a cluster.
         finish: the provider's word for why it ended.
+        model: the model that answered.
+        call: name of one of the app's calls.
+        source: the way that it came by.
+        unit: a session, user or request.
+        slower: ``2s``: it took so long or longer.
+        scored: ``yes`` for any score, ``no`` for none.
+        incomplete: ``yes`` where spans are missing, ``no`` where none is.
+        kind: it has a span of this kind.
+        step: it has a span of this name.
+        attribute: ``NAME=VALUE``.
+        between: ``METRIC=LOW..HIGH``: the latest score on the metric lies there.
         below: ``METRIC=VALUE``: the latest score on the metric is below the value.
         q: words that inputs, answer or reference contain.
         since: ``24h``, or a moment in ISO 8601; from then.
@@ -38,6 +50,7 @@ class Asked:
         shadow: ``1`` for answers to mirrored calls, which nobody saw, in place of all that somebody saw.
         after: where the page before ended.
         peek: the trace that is looked at beside the list.
+        span: which of its spans is open.
     """
 
     outcome: str | None = None
@@ -46,6 +59,17 @@ class Asked:
     configuration: str | None = None
     topic: str | None = None
     finish: str | None = None
+    model: str | None = None
+    call: str | None = None
+    source: str | None = None
+    unit: str | None = None
+    slower: str | None = None
+    scored: str | None = None
+    incomplete: str | None = None
+    kind: str | None = None
+    step: str | None = None
+    attribute: str | None = None
+    between: str | None = None
     below: str | None = None
     q: str | None = None
     since: str | None = None
@@ -53,6 +77,7 @@ class Asked:
     shadow: str | None = None
     after: str | None = None
     peek: str | None = None
+    span: str | None = None
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Asked:
@@ -66,7 +91,7 @@ class Asked:
 
     def only_filters(self) -> Asked:
         """The same traces from the first page on, without one beside the list."""
-        return replace(self, after=None, peek=None)
+        return replace(self, after=None, peek=None, span=None)
 
     def href(self, path: str = PATH) -> str:
         """The address."""
@@ -100,9 +125,14 @@ class Asked:
             if value is not None:
                 yield name, value
 
+    def looking_at(self, trace: str | None, span: str | None = None) -> Asked:
+        """With a trace beside the list, and one of its spans open."""
+        return replace(self, peek=trace, span=span)
+
 
 _WRITTEN = (
-    *("outcome", "arm", "rollout", "configuration", "topic", "finish", "below", "since", "until"),
+    *("outcome", "arm", "rollout", "configuration", "topic", "model", "call", "source", "finish", "unit"),
+    *("slower", "scored", "incomplete", "kind", "step", "attribute", "below", "between", "since", "until"),
     "shadow",
 )
 
@@ -117,12 +147,11 @@ def filters(asked: Asked, now: float) -> TraceFilter:
     Raises:
         UsageError: if a value is none that the facet has; it says which there are.
     """
-    if asked.outcome is not None and asked.outcome not in _OUTCOMES:
-        raise UsageError(f'outcome is ok, failed or errored, not "{asked.outcome}"')
+    _one_of("outcome", asked.outcome, OUTCOMES)
+    _one_of("arm", asked.arm, list(Arm))
+    _one_of("kind", asked.kind, list(SpanKind))
     if asked.shadow not in {None, "1"}:
         raise UsageError(f'shadow is 1, or left out, not "{asked.shadow}"')
-    if asked.arm is not None and asked.arm not in set(Arm):
-        raise UsageError(f'arm is baseline or candidate, not "{asked.arm}"')
     return TraceFilter(
         configuration=None if asked.configuration is None else ConfigurationId(asked.configuration),
         arm=None if asked.arm is None else Arm(asked.arm),
@@ -130,12 +159,33 @@ def filters(asked: Asked, now: float) -> TraceFilter:
         cluster=asked.topic,
         outcome=asked.outcome,
         finish_reason=asked.finish,
+        model=asked.model,
+        call=asked.call,
+        source=asked.source,
+        unit=None if asked.unit is None else UnitId(asked.unit),
+        min_latency_ms=None if asked.slower is None else slower(asked.slower),
+        scored=_yes("scored", asked.scored),
+        incomplete=_yes("incomplete", asked.incomplete),
+        span_kind=asked.kind,
+        span_name=asked.step,
+        attribute=None if asked.attribute is None else attribute(asked.attribute),
         metric_below=None if asked.below is None else below(asked.below),
+        metric_between=None if asked.between is None else between(asked.between),
         text=asked.q,
         since=None if asked.since is None else moment(asked.since, now),
         until=None if asked.until is None else moment(asked.until, now),
         shadow=asked.shadow == "1",
     )
+
+
+def _one_of(name: str, value: str | None, values: Sequence[str]) -> None:
+    if value is not None and value not in values:
+        raise UsageError(f'{name} is {", ".join(values[:-1])} or {values[-1]}, not "{value}"')
+
+
+def _yes(name: str, value: str | None) -> bool | None:
+    _one_of(name, value, ("yes", "no"))
+    return None if value is None else value == "yes"
 
 
 def below(text: str) -> tuple[str, float]:

@@ -2,58 +2,37 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from inchworm.app.house import House
-from inchworm.app.web.formats import Mark, latency, marks
+from inchworm.app.texts import Mark, marks
+from inchworm.app.web.formats import latency
+from inchworm.app.web.views.conversation import SHOWN, Turn, as_text, offered, others, turns
+from inchworm.app.web.views.spans import Spans, waterfall
+from inchworm.capture.telemetry.folding import CONTENTLESS, CONTRADICTIONS, INCOMPLETE, NAME, SPANS
 from inchworm.domain.errors import NotFoundError
 from inchworm.domain.ids import ConfigurationId
 from inchworm.domain.layers import LAYERS, Layer
 from inchworm.domain.outcome import Errored, Failed, Ok, Result, Scored, Unscored, word
-from inchworm.domain.trace import Trace
+from inchworm.domain.trace import CONTENT, SOURCE, Trace
+from inchworm.store.traces.rows import MODELS
 
-_SAID_CALLS = "openai.response.tool_calls"
-_OFFERED = "gen_ai.tool.definitions"
 _CUT_OFF = frozenset({"length", "max_tokens"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCall:
-    """A tool that the model asked for: its name, and the arguments as JSON text."""
-
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """One message.
-
-    Attributes:
-        role: ``system``, ``user``, ``assistant``, ``tool`` or what the source called it.
-        text: what was said; may be empty beside tool calls.
-        calls: the tools that it asks for.
-        answers: whether this is the answer that the trace is about.
-    """
-
-    role: str
-    text: str
-    calls: tuple[ToolCall, ...] = ()
-    answers: bool = False
+_TOLD = SHOWN | {CONTENT, CONTENTLESS, INCOMPLETE, NAME, SOURCE, SPANS}
+"""Attributes that the page says in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreLine:
-    """One score: the metric, its value or the word for there being none, why, who gave it, and when."""
+    """One score: the metric, its value or the word for none, why, who gave it, when, and their words."""
 
     metric: str
     said: str
     because: str | None
     source: str
     at: float
+    comment: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +83,11 @@ class TraceView:
         answered: the configuration; ``None`` if nothing is known of it.
         marks: surrogates in what is shown.
         attributes: what else the source said: name and text.
+        notes: what is missing of it or contradicts itself, as sentences.
+        model: the model that answered, or was asked; ``None`` if its source does not say.
+        source: the way that it came by, if it is known.
+        name: what its source calls it, if it does.
+        spans: its spans, if it came with some.
         beside: what the other configuration answered, of a mirrored call.
     """
 
@@ -118,6 +102,11 @@ class TraceView:
     answered: Answered | None
     marks: tuple[Mark, ...]
     attributes: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+    model: str | None
+    source: str | None
+    name: str | None
+    spans: Spans | None
     beside: Beside | None = None
 
     @property
@@ -126,20 +115,35 @@ class TraceView:
         return tuple(dict.fromkeys(mark.kind for mark in self.marks))
 
 
-def view(house: House, trace: Trace, cluster: str | None) -> TraceView:
-    """Everything about one interaction."""
-    turns = tuple(_turns(trace))
-    inputs = tuple((name, _text(value)) for name, value in trace.inputs.items() if name != "messages")
-    shown = [turn.text for turn in turns] + [text for _, text in inputs]
-    shown += [call.arguments for turn in turns for call in turn.calls]
+def view(
+    house: House,
+    trace: Trace,
+    cluster: str | None,
+    *,
+    span: str | None = None,
+    href: Callable[[str | None], str],
+) -> TraceView:
+    """Everything about one interaction.
+
+    Args:
+        house: the app.
+        trace: the interaction.
+        cluster: its topic.
+        span: id of the span that is open.
+        href: the address of the page with a span open, or none.
+    """
+    said_ = tuple(turns(trace.inputs, trace.output, trace.attributes))
+    inputs = others(trace.inputs)
+    shown = [text for turn in said_ for text in turn.words] + [text for _, text in inputs]
+    attributes = trace.attributes
     return TraceView(
         trace=trace,
         cluster=cluster,
         outcome=word(trace.outcome),
         said=said(trace),
-        turns=turns,
+        turns=said_,
         inputs=inputs,
-        offered=_offered(trace.attributes),
+        offered=offered(attributes),
         scores=tuple(
             ScoreLine(
                 metric=one.metric,
@@ -147,18 +151,32 @@ def view(house: House, trace: Trace, cluster: str | None) -> TraceView:
                 because=None if isinstance(one.result, Scored) else one.result.reason,
                 source=one.source,
                 at=one.at,
+                comment=one.comment,
             )
             for one in sorted(trace.scores, key=lambda one: (one.metric, -one.at))
         ),
         answered=None if trace.configuration_id is None else _answered(house, trace.configuration_id),
         marks=marks("\n".join(shown)),
-        attributes=tuple(
-            (name, _text(value))
-            for name, value in trace.attributes.items()
-            if name not in {_SAID_CALLS, _OFFERED}
-        ),
+        attributes=tuple((name, as_text(value)) for name, value in attributes.items() if name not in _TOLD),
+        notes=tuple(_notes(trace)),
+        model=_text(trace, *MODELS),
+        source=_text(trace, SOURCE),
+        name=_text(trace, NAME),
+        spans=waterfall(house.traces.spans(house.app, [trace.id]).get(trace.id, ()), span, href),
         beside=_beside(house, trace),
     )
+
+
+def _text(trace: Trace, *names: str) -> str | None:
+    values = (trace.attributes.get(name) for name in names)
+    return next((value for value in values if isinstance(value, str) and value), None)
+
+
+def _notes(trace: Trace) -> Iterator[str]:
+    if trace.attributes.get(INCOMPLETE) is True:
+        yield "Not all of it has come: a span names a parent that is not here, or nothing says how it ended."
+    if trace.attributes.get(CONTRADICTIONS):
+        yield "Its spans disagree on what answered or on the assignment; the root’s word was taken."
 
 
 def _beside(house: House, trace: Trace) -> Beside | None:
@@ -201,56 +219,6 @@ def result(one: Result) -> str:
             return "errored"
 
 
-def asked(trace: Trace) -> str | None:
-    """What was asked, on one line: the user's last words, else the first input; ``None`` without content."""
-    every = messages(trace)
-    users = [one for one in every if one.get("role") == "user"]
-    said = [one.get("content") for one in users or every]
-    words = [text for text in said if isinstance(text, str) and text.strip()]
-    if words:
-        return " ".join(words[-1].split())
-    others = [value for name, value in trace.inputs.items() if name != "messages"]
-    question = trace.inputs.get("question", others[0] if others else None)
-    return None if question is None else " ".join(_text(question).split())
-
-
-def messages(trace: Trace) -> list[Mapping[str, Any]]:
-    """The messages among the inputs; none if there are none in OpenAI's form."""
-    found = trace.inputs.get("messages")
-    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
-
-
-def _turns(trace: Trace) -> Iterator[Turn]:
-    for one in messages(trace):
-        content = one.get("content")
-        text = content if isinstance(content, str) else "" if content is None else _text(content)
-        yield Turn(role=str(one.get("role", "message")), text=text, calls=_calls(one.get("tool_calls")))
-    calls = _calls(trace.attributes.get(_SAID_CALLS))
-    if trace.output is not None or calls:
-        yield Turn(role="assistant", text=trace.output or "", calls=calls, answers=True)
-
-
-def _calls(value: Any) -> tuple[ToolCall, ...]:
-    """The tool calls of a message in OpenAI's form; what has another form is shown as it is."""
-    if not isinstance(value, list):
-        return ()
-    functions = [one.get("function") if isinstance(one, dict) else None for one in value]
-    return tuple(
-        ToolCall(name=str(function.get("name", "?")), arguments=_text(function.get("arguments", "")))
-        if isinstance(function, dict)
-        else ToolCall(name="?", arguments=_text(one))
-        for one, function in zip(value, functions, strict=True)
-    )
-
-
-def _offered(attributes: Mapping[str, Any]) -> tuple[str, ...]:
-    tools = attributes.get(_OFFERED)
-    functions = (
-        [one.get("function") for one in tools if isinstance(one, dict)] if isinstance(tools, list) else []
-    )
-    return tuple(str(one["name"]) for one in functions if isinstance(one, dict) and "name" in one)
-
-
 def _answered(house: House, id_: ConfigurationId) -> Answered:
     try:
         configuration = house.control.configuration(id_)
@@ -263,7 +231,3 @@ def _answered(house: House, id_: ConfigurationId) -> Answered:
     moved = tuple(layer for layer in LAYERS if configuration.layer(layer) != stable.layer(layer))
     said = f"stable but for {' and '.join(moved)}" if moved else "stable"
     return Answered(id=id_, known=True, moved=moved, said=said)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
