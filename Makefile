@@ -141,7 +141,7 @@ $(VENV)/.live: $(VENV)/.server
 $(VENV)/.dev: $(VENV)/.server
 	@echo "Installing the development tools into $(VENV)"
 	@$(PIP) --editable '.[server,dev]'
-	@touch $@
+	@touch $(VENV)/.server && touch $@  # installing looked at the fetched files again
 
 $(VENV)/.clients-python: requirements/clients.txt
 	@echo "Installing clients of others into $(CLIENTS), 200 MB"

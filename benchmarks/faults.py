@@ -138,10 +138,8 @@ class Installation:
 
 def newest_child(parent: int | None) -> int | None:
     """The process that another one started last: of the server, one that sanitizes."""
-    try:
-        said = Path(f"/proc/{parent}/task/{parent}/children").read_text()
-    except FileNotFoundError:
-        return None
+    # A process is a child of the thread that started it.
+    said = " ".join(one.read_text() for one in Path(f"/proc/{parent}/task").glob("*/children"))
     workers = [int(pid) for pid in said.split() if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     return max(workers, default=None)
 
