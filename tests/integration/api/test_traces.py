@@ -132,5 +132,8 @@ def test_the_command_follows_what_a_server_takes_in(served, tmp_path):
         tell(api)
         assert json.loads(running.stdout.readline())["id"] == "agent-1"
         running.send_signal(signal.SIGINT)
-        assert running.wait(20) == 130
+        try:
+            assert running.wait(20) == 130
+        finally:
+            running.kill()
         assert running.stderr.read() == ""

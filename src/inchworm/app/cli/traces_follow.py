@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from typing import TYPE_CHECKING, NoReturn
 
@@ -38,9 +39,18 @@ def follow(session: Session, said: Said, *, as_json: bool) -> NoReturn:
     Raises:
         InchwormError: if the first look fails; later ones are tried again.
     """
-    seen, told = None, False
+    seen, told, stopped = None, False, False
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal stopped
+        del number, frame
+        stopped = True
+        signal.signal(signal.SIGINT, before)  # the second time at once
+
+    # An exception that is raised just anywhere can get lost in a library; a mark cannot.
+    before = signal.signal(signal.SIGINT, stop)
     try:
-        while True:
+        while not stopped:
             try:
                 seen = _look(session, said, seen, as_json=as_json)
                 told = False
@@ -50,9 +60,13 @@ def follow(session: Session, said: Said, *, as_json: bool) -> NoReturn:
                 if not told:  # once, not twice a second
                     note(f"{error.message}; waiting for it")
                 told = True
-            _wait(_EVERY_S)
+            if not stopped:
+                _wait(_EVERY_S)
     except KeyboardInterrupt:
         end(INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    end(INTERRUPTED)
 
 
 def _wait(seconds: float) -> None:
