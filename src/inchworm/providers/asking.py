@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import aiohttp
 
@@ -49,6 +49,8 @@ class HttpUpstream(ABC):
         max_wait_s: the longest wait between two attempts, whatever ``Retry-After`` says, in seconds.
     """
 
+    default_base_url: ClassVar[str]
+    default_key: ClassVar[str]
     base_url: str
     api_key: str | None = field(default=None, repr=False)
     max_concurrency: int = 16
@@ -62,6 +64,23 @@ class HttpUpstream(ABC):
         if self.max_concurrency < 1 or self.attempts < 1:
             msg = "max_concurrency and attempts are at least 1"
             raise UsageError(msg)
+
+    @classmethod
+    def of(cls, infrastructure: Mapping[str, Any], environment: Mapping[str, str]) -> Self:
+        """Make one from the infrastructure layer.
+
+        Args:
+            infrastructure: ``base_url``, ``api_key`` (``env:NAME`` or ``file:/PATH``), ``max_concurrency``.
+            environment: where references are looked up, usually ``os.environ``.
+
+        Raises:
+            UsageError: if the key is no reference, or names a variable that is not set.
+        """
+        return cls(
+            base_url=str(infrastructure.get("base_url", cls.default_base_url)).rstrip("/"),
+            api_key=_key_of(infrastructure, environment, default=cls.default_key),
+            max_concurrency=int(infrastructure.get("max_concurrency", 16)),
+        )
 
     @property
     @abstractmethod
@@ -169,7 +188,7 @@ def named(request: ModelRequest) -> str:
     return name
 
 
-def key_of(infrastructure: Mapping[str, Any], environment: Mapping[str, str], *, default: str) -> str | None:
+def _key_of(infrastructure: Mapping[str, Any], environment: Mapping[str, str], *, default: str) -> str | None:
     """The key that an infrastructure layer refers to; ``None`` for a server of one's own that asks for none.
 
     Raises:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from inchworm.domain.rendering import ModelRequest
 from inchworm.domain.trace import Usage
-from inchworm.providers.asking import Again, HttpUpstream, clip, count, key_of, named
+from inchworm.providers.asking import Again, HttpUpstream, clip, count, named
 from inchworm.providers.upstream import Completion
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -20,22 +19,8 @@ DEFAULT_KEY = "env:OPENAI_API_KEY"
 class OpenAIUpstream(HttpUpstream):
     """OpenAI, and whoever speaks as it does."""
 
-    @classmethod
-    def of(cls, infrastructure: Mapping[str, Any], environment: Mapping[str, str]) -> OpenAIUpstream:
-        """Make one from the infrastructure layer.
-
-        Args:
-            infrastructure: ``base_url``, ``api_key`` (``env:NAME`` or ``file:/PATH``), ``max_concurrency``.
-            environment: where references are looked up, usually ``os.environ``.
-
-        Raises:
-            UsageError: if the key is no reference, or names a variable that is not set.
-        """
-        return cls(
-            base_url=str(infrastructure.get("base_url", DEFAULT_BASE_URL)).rstrip("/"),
-            api_key=key_of(infrastructure, environment, default=DEFAULT_KEY),
-            max_concurrency=int(infrastructure.get("max_concurrency", 16)),
-        )
+    default_base_url: ClassVar[str] = DEFAULT_BASE_URL
+    default_key: ClassVar[str] = DEFAULT_KEY
 
     @property
     def path(self) -> str:

@@ -8,6 +8,7 @@ in its own words, or says that it cannot.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -65,7 +66,7 @@ class Ending:
     terse: bool
 
 
-class Wire:
+class Wire(ABC):
     """A protocol of model calls. Has no state; one instance serves all requests."""
 
     name: ClassVar[str]
@@ -120,17 +121,17 @@ class Wire:
         del chosen, meant
         return True
 
+    @abstractmethod
     def opened(self, body: Mapping[str, Any]) -> Opened | None:
         """The conversation; ``None`` if it is none that can be read: the provider may say what it thinks."""
-        raise NotImplementedError
 
+    @abstractmethod
     def put(self, body: dict[str, Any], system: dict[str, Any] | None, messages: list[Any]) -> None:
         """Write a conversation into ``body``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def put_stated(self, body: dict[str, Any], messages: list[Any]) -> None:
         """Write chat messages that the caller states as an input into a ``body`` that has none."""
-        raise NotImplementedError
 
     def asks(self, message: Mapping[str, Any]) -> bool:
         """Whether it begins a turn of the user."""
@@ -207,15 +208,15 @@ class Wire:
 
     # -- asking a candidate too, for nobody to see
 
+    @abstractmethod
     def mirrored(self, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """The body without what is for the caller's own answer; ``None`` if asking would leave traces."""
-        raise NotImplementedError
 
     # -- what comes back
 
+    @abstractmethod
     def says_something(self, event: Mapping[str, Any]) -> bool:
         """Whether an event of a stream has content."""
-        raise NotImplementedError
 
     def fault_body(self, fault: Fault) -> bytes:
         """An error of the gateway in the shape in which this protocol's clients read errors."""

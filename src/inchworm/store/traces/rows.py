@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InputError
-from inchworm.domain.ids import TraceId
+from inchworm.domain.ids import RolloutId, TraceId
 from inchworm.domain.outcome import Errored, Failed, Ok, Outcome, Result, Score, Scored, Unscored
 from inchworm.domain.trace import SOURCE, Arm, Assignment, Exposure, Trace, Usage
 from inchworm.store.codec import from_text, to_text
@@ -272,6 +272,15 @@ def _result(result: Result) -> tuple[str, float | None, str | None]:
             assert_never(result)
 
 
+def to_assignment(
+    rollout_id: RolloutId | None, stage: int, arm: str, probability: float
+) -> Assignment | None:
+    """The assignment that a row tells of, if it was part of a rollout."""
+    if rollout_id is None:
+        return None
+    return Assignment(rollout_id=rollout_id, stage=stage, arm=Arm(arm), probability=probability)
+
+
 def to_trace(row: tuple[Any, ...], app: AppRef, scores: Sequence[Score]) -> Trace:
     """The trace of one row of :data:`TRACE_COLUMNS`."""
     (
@@ -297,16 +306,13 @@ def to_trace(row: tuple[Any, ...], app: AppRef, scores: Sequence[Score]) -> Trac
         reference,
         attributes,
     ) = row
-    assignment = None
-    if rollout_id is not None:
-        assignment = Assignment(rollout_id=rollout_id, stage=stage, arm=Arm(arm), probability=probability)
     return Trace(
         id=id_,
         app=app,
         at=at,
         unit_id=unit_id,
         configuration_id=configuration_id,
-        assignment=assignment,
+        assignment=to_assignment(rollout_id, stage, arm, probability),
         inputs=from_text(inputs),
         output=output,
         outcome=to_outcome(outcome, reason),

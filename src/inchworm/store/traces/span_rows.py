@@ -10,9 +10,9 @@ import pyarrow as pa
 from inchworm.domain.configuration import AppRef
 from inchworm.domain.errors import InputError
 from inchworm.domain.span import Span, SpanKind
-from inchworm.domain.trace import Arm, Assignment, Usage
+from inchworm.domain.trace import Usage
 from inchworm.store.codec import from_text, to_text
-from inchworm.store.traces.rows import PAYLOADS, outcome_row, refused, table, to_outcome
+from inchworm.store.traces.rows import PAYLOADS, outcome_row, refused, table, to_assignment, to_outcome
 
 SPANS = pa.schema(
     [
@@ -140,9 +140,6 @@ def to_span(row: Sequence[Any]) -> Span:
         reference,
         attributes,
     ) = row
-    assignment = None
-    if rollout_id is not None:
-        assignment = Assignment(rollout_id=rollout_id, stage=stage, arm=Arm(arm), probability=probability)
     return Span(
         app=AppRef.parse(app),
         trace_id=trace_id,
@@ -159,7 +156,7 @@ def to_span(row: Sequence[Any]) -> Span:
         output=output,
         finish_reason=finish_reason,
         configuration_id=configuration_id,
-        assignment=assignment,
+        assignment=to_assignment(rollout_id, stage, arm, probability),
         people=people,
         reference=None if reference is None else from_text(reference),
         attributes=from_text(attributes),
